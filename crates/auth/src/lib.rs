@@ -1,0 +1,1 @@
+//! Owns workspaces, Salesforce grants and epochs; hands out short-lived access tokens.

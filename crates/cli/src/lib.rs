@@ -1,0 +1,1 @@
+//! lanesync on the command line.

@@ -1,0 +1,2 @@
+//! lanesync on the command line.
+fn main() {}

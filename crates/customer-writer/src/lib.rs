@@ -1,0 +1,1 @@
+//! Keeps customers and contacts equal to the newest version of every record.

@@ -1,0 +1,2 @@
+//! Keeps customers and contacts equal to the newest version of every record.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The only reader of Salesforce data: windows, pages, bulk jobs, deletes, runs.

@@ -1,0 +1,2 @@
+//! The only reader of Salesforce data: windows, pages, bulk jobs, deletes, runs.
+fn main() {}

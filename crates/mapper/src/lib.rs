@@ -1,0 +1,1 @@
+//! Keeps field and value mappings and the source store; applies them to the stream.

@@ -1,0 +1,1 @@
+//! Decides how a Salesforce record becomes a customer: pure, no IO.

@@ -1,0 +1,1 @@
+//! JetStream: publish, consume, settle, verify streams.

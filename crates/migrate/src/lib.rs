@@ -1,0 +1,1 @@
+//! Brings Postgres and NATS to the shape that the services expect.

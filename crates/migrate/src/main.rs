@@ -1,0 +1,2 @@
+//! Brings Postgres and NATS to the shape that the services expect.
+fn main() {}

@@ -1,0 +1,1 @@
+//! A faithful Salesforce for tests and the demo.

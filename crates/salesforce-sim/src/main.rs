@@ -1,0 +1,2 @@
+//! A faithful Salesforce for tests and the demo.
+fn main() {}

@@ -1,0 +1,1 @@
+//! What every main needs: config, telemetry, lifecycle, health, gRPC.

@@ -1,0 +1,1 @@
+//! Builders and process control for tests.
