@@ -84,7 +84,7 @@ impl Nats {
     ///
     /// # Errors
     /// The server does not come up; the message ends with what it said.
-    pub async fn start(server: &servers::NatsServer, folder: &Path) -> anyhow::Result<Self> {
+    pub async fn start(program: &Path, folder: &Path) -> anyhow::Result<Self> {
         let folder = folder.join("nats");
         std::fs::create_dir(&folder).with_context(|| format!("creating {}", folder.display()))?;
         let passwords: BTreeMap<_, _> = NatsUser::ALL
@@ -97,10 +97,10 @@ impl Nats {
             write_private(&password_file(&folder, *user), password)?;
         }
         write_addresses(&folder, "-1", "127.0.0.1:-1")?;
-        let mut process = spawn(&server.program, &folder)?;
+        let mut process = spawn(program, &folder)?;
         let listening = ready(&mut process, &folder).await?;
         Ok(Self {
-            program: server.program.clone(),
+            program: program.to_owned(),
             folder,
             passwords,
             listening,
@@ -213,7 +213,7 @@ fn write_addresses(folder: &Path, port: &str, http: &str) -> anyhow::Result<()> 
     std::fs::create_dir_all(&ports).context("creating the folder of the ports file")?;
     let text = format!(
         "host: \"127.0.0.1\"\nport: {port}\nhttp: \"{http}\"\nports_file_dir: {ports:?}\n\
-         STORE_DIR: {store:?}\nMAX_FILE_STORE: 16GB\n"
+         LANESYNC_STORE: {store:?}\nLANESYNC_MAX_STORE: 16GB\n"
     );
     write_private(&folder.join("server.conf"), &text)
 }

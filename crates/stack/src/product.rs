@@ -291,7 +291,7 @@ impl Broker {
                 access: access.into(),
             });
         }
-        let server = Nats::start(&options.search.nats_server()?, folder.path()).await?;
+        let server = Nats::start(&options.search.nats_server()?.program, folder.path()).await?;
         let access = NatsUser::ALL.map(|user| {
             let access = NatsAccess {
                 url: server.url().to_owned(),
