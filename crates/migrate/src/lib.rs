@@ -6,5 +6,6 @@
 mod postgres;
 mod role;
 
+pub use messaging::setup::{SetupError, ensure as nats};
 pub use postgres::{MigratePostgresError, fingerprint, postgres};
 pub use role::{InvalidPasswords, Role, RolePasswords};

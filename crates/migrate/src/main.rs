@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 use clap::{Parser, Subcommand};
+use messaging::Bus;
 use migrate::RolePasswords;
 
 /// Migrates Postgres and shapes NATS; safe to run again at any time.
@@ -16,6 +17,21 @@ struct Arguments {
     /// The file with the passwords of the roles, as JSON; without it the roles keep theirs.
     #[arg(long, env = "LANESYNC_MIGRATE_ROLE_PASSWORDS_FILE", global = true)]
     role_passwords_file: Option<PathBuf>,
+    /// The address of NATS.
+    #[arg(long, env = "LANESYNC_NATS_URL", global = true)]
+    nats_url: Option<String>,
+    /// Who logs in to NATS.
+    #[arg(long, env = "LANESYNC_NATS_USER", global = true)]
+    nats_user: Option<String>,
+    /// The file with that user's password.
+    #[arg(long, env = "LANESYNC_NATS_PASSWORD_FILE", global = true)]
+    nats_password_file: Option<PathBuf>,
+    /// Copies of every stream: 3 in a cluster.
+    #[arg(long, env = "LANESYNC_MIGRATE_NATS_REPLICAS", default_value_t = 1, global = true)]
+    nats_replicas: usize,
+    /// The most bytes any stream may take, for small disks.
+    #[arg(long, env = "LANESYNC_MIGRATE_NATS_MAX_BYTES", global = true)]
+    nats_max_bytes: Option<i64>,
     #[command(subcommand)]
     part: Option<Part>,
 }
@@ -24,30 +40,48 @@ struct Arguments {
 enum Part {
     /// Roles, schemas and tables only.
     Postgres,
+    /// Streams and consumers only.
+    Nats,
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    migrate_postgres(&arguments).await
+    if arguments.part != Some(Part::Nats) {
+        migrate_postgres(&arguments).await?;
+    }
+    if arguments.part != Some(Part::Postgres) {
+        migrate_nats(&arguments).await?;
+    }
+    Ok(())
 }
 
 async fn migrate_postgres(arguments: &Arguments) -> anyhow::Result<()> {
-    let url_file = arguments
-        .database_url_file
-        .as_deref()
-        .context("LANESYNC_DATABASE_URL_FILE is not set")?;
+    let url_file = arguments.database_url_file.as_deref().context("LANESYNC_DATABASE_URL_FILE is not set")?;
     let url = read(url_file)?;
-    ensure!(!url.trim().is_empty(), "{} is empty", url_file.display());
+    ensure!(!url.is_empty(), "{} is empty", url_file.display());
     let passwords = match &arguments.role_passwords_file {
         Some(file) => RolePasswords::from_json(&read(file)?)?,
         None => RolePasswords::default(),
     };
-    migrate::postgres(url.trim(), &passwords)
-        .await
-        .context("migrating Postgres")
+    migrate::postgres(&url, &passwords).await.context("migrating Postgres")
 }
 
+async fn migrate_nats(arguments: &Arguments) -> anyhow::Result<()> {
+    let config = messaging::Config {
+        url: arguments.nats_url.clone().context("LANESYNC_NATS_URL is not set")?,
+        user: arguments.nats_user.clone(),
+        password: arguments.nats_password_file.as_deref().map(read).transpose()?,
+        client_name: "lanesync-migrate".to_owned(),
+    };
+    let bus = Bus::connect(&config).await.context("connecting to NATS")?;
+    migrate::nats(&bus, arguments.nats_replicas, arguments.nats_max_bytes).await.context("shaping NATS")?;
+    bus.drain().await;
+    Ok(())
+}
+
+/// Reads a file without the line end that editors leave.
 fn read(file: &Path) -> anyhow::Result<String> {
-    std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))
+    let text = std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
+    Ok(text.trim().to_owned())
 }

@@ -57,13 +57,8 @@ pub enum MigratePostgresError {
 ///
 /// # Errors
 /// Postgres refused a step. The steps before it stay; running again goes on from there.
-pub async fn postgres(
-    admin_url: &str,
-    passwords: &RolePasswords,
-) -> Result<(), MigratePostgresError> {
-    let mut conn = PgConnection::connect(admin_url)
-        .await
-        .map_err(MigratePostgresError::Connect)?;
+pub async fn postgres(admin_url: &str, passwords: &RolePasswords) -> Result<(), MigratePostgresError> {
+    let mut conn = PgConnection::connect(admin_url).await.map_err(MigratePostgresError::Connect)?;
     sqlx::query("select pg_advisory_lock($1)")
         .bind(ONE_AT_A_TIME)
         .execute(&mut conn)
@@ -93,9 +88,7 @@ pub fn fingerprint() -> u64 {
         .into_iter()
         .flat_map(|role| migrations_of(role).iter())
         .flat_map(|migration| migration.checksum.iter())
-        .fold(OFFSET, |hash, byte| {
-            (hash ^ u64::from(*byte)).wrapping_mul(PRIME)
-        })
+        .fold(OFFSET, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(PRIME))
 }
 
 const fn migrations_of(role: Role) -> &'static Migrator {
@@ -139,9 +132,7 @@ async fn ensure_role(
 async fn retrying(conn: &mut PgConnection, statement: &str) -> Result<(), sqlx::Error> {
     let mut attempt = 1;
     loop {
-        let result = sqlx::query(AssertSqlSafe(statement.to_owned()))
-            .execute(&mut *conn)
-            .await;
+        let result = sqlx::query(AssertSqlSafe(statement.to_owned())).execute(&mut *conn).await;
         match result {
             Ok(_) => return Ok(()),
             Err(error) if attempt < ATTEMPTS && is_collision(&error) => {
@@ -155,17 +146,12 @@ async fn retrying(conn: &mut PgConnection, statement: &str) -> Result<(), sqlx::
 
 fn is_collision(error: &sqlx::Error) -> bool {
     // Catalogue rows are not locked: who comes second is told by this text alone, under a general code.
-    error
-        .as_database_error()
-        .is_some_and(|refusal| refusal.message().contains("tuple concurrently"))
+    error.as_database_error().is_some_and(|refusal| refusal.message().contains("tuple concurrently"))
 }
 
 /// Lets only our roles into the database, and nobody into the schema that everybody may use by default.
 async fn close_the_database(conn: &mut PgConnection) -> Result<(), MigratePostgresError> {
-    let failed = |source| MigratePostgresError::Schema {
-        schema: "public",
-        source,
-    };
+    let failed = |source| MigratePostgresError::Schema { schema: "public", source };
     let roles = Role::ALL.map(Role::name).join(", ");
     // Postgres is not asked to repeat what holds already: a grant rewrites the row of the database, which
     // collides with every other statement about it.
@@ -195,14 +181,8 @@ async fn migrate_schema(conn: &mut PgConnection, role: Role) -> Result<(), Migra
          grant usage on schema {schema} to {role_name};
          set search_path to {schema}"
     );
-    sqlx::raw_sql(AssertSqlSafe(prepare))
-        .execute(&mut *conn)
-        .await
-        .map_err(failed)?;
+    sqlx::raw_sql(AssertSqlSafe(prepare)).execute(&mut *conn).await.map_err(failed)?;
     let migrated = migrations_of(role).run(&mut *conn).await;
-    sqlx::raw_sql("reset role; reset search_path")
-        .execute(&mut *conn)
-        .await
-        .map_err(failed)?;
+    sqlx::raw_sql("reset role; reset search_path").execute(&mut *conn).await.map_err(failed)?;
     migrated.map_err(|source| MigratePostgresError::Migration { schema, source })
 }

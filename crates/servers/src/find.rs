@@ -102,10 +102,7 @@ impl Search {
         std::env::split_paths(&self.path)
             .chain([self.private.venv().join("bin")])
             .find_map(|folder| nats_at(&folder.join("nats-server")))
-            .ok_or(FindError::Missing {
-                server: "nats-server",
-                oldest: OLDEST_NATS,
-            })
+            .ok_or(FindError::Missing { server: "nats-server", oldest: OLDEST_NATS })
     }
 
     /// The first Postgres that is new enough and complete: as named, on the path, where packages put it,
@@ -127,21 +124,14 @@ impl Search {
             .chain(packaged())
             .chain(self.private.postgres_bins())
             .find_map(|bin_dir| postgres_at(&bin_dir))
-            .ok_or(FindError::Missing {
-                server: "Postgres",
-                oldest: OLDEST_POSTGRES,
-            })
+            .ok_or(FindError::Missing { server: "Postgres", oldest: OLDEST_POSTGRES })
     }
 }
 
 /// A folder of the path, and the folder that its `postgres` really lies in: distributions put links to
 /// some of the programs on the path, and the rest only beside the real one.
 fn behind_links(folder: PathBuf) -> Vec<PathBuf> {
-    let real = folder
-        .join("postgres")
-        .canonicalize()
-        .ok()
-        .and_then(|program| program.parent().map(Path::to_owned));
+    let real = folder.join("postgres").canonicalize().ok().and_then(|program| program.parent().map(Path::to_owned));
     match real {
         Some(real) if real != folder => vec![real, folder],
         Some(_) => vec![folder],
@@ -152,11 +142,9 @@ fn behind_links(folder: PathBuf) -> Vec<PathBuf> {
 /// Where Debian, Homebrew and the PostgreSQL packages for macOS put Postgres, newest first.
 fn packaged() -> Vec<PathBuf> {
     let mut found = Vec::new();
-    for (parent, prefix) in [
-        ("/usr/lib/postgresql", ""),
-        ("/opt/homebrew/opt", "postgresql@"),
-        ("/usr/local/opt", "postgresql@"),
-    ] {
+    for (parent, prefix) in
+        [("/usr/lib/postgresql", ""), ("/opt/homebrew/opt", "postgresql@"), ("/usr/local/opt", "postgresql@")]
+    {
         let Ok(entries) = std::fs::read_dir(parent) else {
             continue;
         };
@@ -176,20 +164,13 @@ fn packaged() -> Vec<PathBuf> {
 
 fn nats_at(program: &Path) -> Option<NatsServer> {
     let version = version_of(program).filter(|version| *version >= OLDEST_NATS)?;
-    Some(NatsServer {
-        program: program.to_owned(),
-        version,
-    })
+    Some(NatsServer { program: program.to_owned(), version })
 }
 
 fn postgres_at(bin_dir: &Path) -> Option<Postgres> {
-    let version =
-        version_of(&bin_dir.join("postgres")).filter(|version| *version >= OLDEST_POSTGRES)?;
+    let version = version_of(&bin_dir.join("postgres")).filter(|version| *version >= OLDEST_POSTGRES)?;
     version_of(&bin_dir.join("initdb")).filter(|initdb| *initdb == version)?;
-    Some(Postgres {
-        bin_dir: bin_dir.to_owned(),
-        version,
-    })
+    Some(Postgres { bin_dir: bin_dir.to_owned(), version })
 }
 
 fn version_of(program: &Path) -> Option<Version> {
@@ -232,9 +213,7 @@ mod tests {
         program(old.path(), "nats-server", "nats-server: v2.9.10");
         program(new.path(), "nats-server", "nats-server: v2.12.6");
 
-        let found = search(&[old.path(), new.path()], old.path())
-            .nats_server()
-            .unwrap();
+        let found = search(&[old.path(), new.path()], old.path()).nats_server().unwrap();
 
         assert_eq!(found.program, new.path().join("nats-server"));
         assert_eq!(found.version, Version::new(2, 12, 6));
@@ -260,9 +239,7 @@ mod tests {
         program(whole.path(), "postgres", "postgres (PostgreSQL) 15.2");
         program(whole.path(), "initdb", "initdb (PostgreSQL) 15.2");
 
-        let found = search(&[lone.path(), whole.path()], lone.path())
-            .postgres()
-            .unwrap();
+        let found = search(&[lone.path(), whole.path()], lone.path()).postgres().unwrap();
 
         assert_eq!(found.version, Version::new(15, 2, 0));
     }
@@ -272,14 +249,10 @@ mod tests {
         let (links, real) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         program(real.path(), "postgres", "postgres (PostgreSQL) 16.3");
         program(real.path(), "initdb", "initdb (PostgreSQL) 16.3");
-        std::os::unix::fs::symlink(real.path().join("postgres"), links.path().join("postgres"))
-            .unwrap();
+        std::os::unix::fs::symlink(real.path().join("postgres"), links.path().join("postgres")).unwrap();
 
         let found = search(&[links.path()], links.path()).postgres().unwrap();
 
-        assert_eq!(
-            found.bin_dir.canonicalize().unwrap(),
-            real.path().canonicalize().unwrap()
-        );
+        assert_eq!(found.bin_dir.canonicalize().unwrap(), real.path().canonicalize().unwrap());
     }
 }

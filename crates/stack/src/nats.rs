@@ -35,13 +35,7 @@ pub enum NatsUser {
 
 impl NatsUser {
     /// All of them.
-    pub const ALL: [Self; 5] = [
-        Self::Extractor,
-        Self::Mapper,
-        Self::Writer,
-        Self::Migrate,
-        Self::Observer,
-    ];
+    pub const ALL: [Self; 5] = [Self::Extractor, Self::Mapper, Self::Writer, Self::Migrate, Self::Observer];
 
     /// The name to log in with.
     #[must_use]
@@ -87,10 +81,7 @@ impl Nats {
     pub async fn start(program: &Path, folder: &Path) -> anyhow::Result<Self> {
         let folder = folder.join("nats");
         std::fs::create_dir(&folder).with_context(|| format!("creating {}", folder.display()))?;
-        let passwords: BTreeMap<_, _> = NatsUser::ALL
-            .into_iter()
-            .map(|user| (user, random_hex()))
-            .collect();
+        let passwords: BTreeMap<_, _> = NatsUser::ALL.into_iter().map(|user| (user, random_hex())).collect();
         write_private(&folder.join("nats-server.conf"), CONFIG)?;
         write_private(&folder.join("secrets.conf"), &secrets(&passwords))?;
         for (user, password) in &passwords {
@@ -99,13 +90,7 @@ impl Nats {
         write_addresses(&folder, "-1", "127.0.0.1:-1")?;
         let mut process = spawn(program, &folder)?;
         let listening = ready(&mut process, &folder).await?;
-        Ok(Self {
-            program: program.to_owned(),
-            folder,
-            passwords,
-            listening,
-            process,
-        })
+        Ok(Self { program: program.to_owned(), folder, passwords, listening, process })
     }
 
     /// The address for clients, without user and password.
@@ -137,15 +122,12 @@ impl Nats {
     /// # Errors
     /// The server refused.
     pub async fn connect(&self, user: NatsUser) -> anyhow::Result<async_nats::Client> {
-        async_nats::ConnectOptions::with_user_and_password(
-            user.name().to_owned(),
-            self.password(user).to_owned(),
-        )
-        .name(user.name())
-        .custom_inbox_prefix(user.inbox_prefix())
-        .connect(self.url())
-        .await
-        .with_context(|| format!("connecting to NATS as {}", user.name()))
+        async_nats::ConnectOptions::with_user_and_password(user.name().to_owned(), self.password(user).to_owned())
+            .name(user.name())
+            .custom_inbox_prefix(user.inbox_prefix())
+            .connect(self.url())
+            .await
+            .with_context(|| format!("connecting to NATS as {}", user.name()))
     }
 
     /// The process id of the server.
@@ -185,11 +167,7 @@ impl Nats {
     pub async fn start_again(&mut self) -> anyhow::Result<()> {
         let port = port_of(self.url())?;
         let monitoring = port_of(self.monitoring_url())?;
-        write_addresses(
-            &self.folder,
-            &port.to_string(),
-            &format!("127.0.0.1:{monitoring}"),
-        )?;
+        write_addresses(&self.folder, &port.to_string(), &format!("127.0.0.1:{monitoring}"))?;
         self.process = spawn(&self.program, &self.folder)?;
         self.listening = ready(&mut self.process, &self.folder).await?;
         Ok(())
@@ -199,9 +177,7 @@ impl Nats {
 fn secrets(passwords: &BTreeMap<NatsUser, String>) -> String {
     let mut text: String = passwords
         .iter()
-        .map(|(user, password)| {
-            format!("{}_PASSWORD: \"{password}\"\n", user.name().to_uppercase())
-        })
+        .map(|(user, password)| format!("{}_PASSWORD: \"{password}\"\n", user.name().to_uppercase()))
         .collect();
     text.push_str(&format!("JETSTREAM_KEY: \"{}\"\n", random_hex()));
     text
@@ -244,10 +220,7 @@ async fn ready(process: &mut Process, folder: &Path) -> anyhow::Result<Listening
             return Ok(listening);
         }
         if Instant::now() >= deadline {
-            bail!(
-                "nats-server does not listen:\n{}",
-                process.last_words(10)
-            );
+            bail!("nats-server does not listen:\n{}", process.last_words(10));
         }
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
@@ -271,7 +244,5 @@ fn first(urls: &[String]) -> &str {
 
 fn port_of(address: &str) -> anyhow::Result<u16> {
     let parsed: url::Url = address.parse().context("reading an address of NATS")?;
-    parsed
-        .port()
-        .with_context(|| format!("{address} has no port"))
+    parsed.port().with_context(|| format!("{address} has no port"))
 }

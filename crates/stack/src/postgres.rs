@@ -25,10 +25,7 @@ pub struct PostgresOptions {
 
 impl Default for PostgresOptions {
     fn default() -> Self {
-        Self {
-            max_connections: 200,
-            settings: Vec::new(),
-        }
+        Self { max_connections: 200, settings: Vec::new() }
     }
 }
 
@@ -53,11 +50,7 @@ impl Postgres {
     ///
     /// # Errors
     /// The server does not come up; the message ends with what it said.
-    pub async fn start(
-        programs: servers::Postgres,
-        folder: &Path,
-        options: PostgresOptions,
-    ) -> anyhow::Result<Self> {
+    pub async fn start(programs: servers::Postgres, folder: &Path, options: PostgresOptions) -> anyhow::Result<Self> {
         let folder = folder.join("postgres");
         std::fs::create_dir(&folder).with_context(|| format!("creating {}", folder.display()))?;
         let password = random_hex();
@@ -94,10 +87,7 @@ impl Postgres {
     /// The address of `database` for `role`.
     #[must_use]
     pub fn url_of(&self, role: &str, password: &str, database: &str) -> String {
-        format!(
-            "postgres://{role}:{password}@127.0.0.1:{}/{database}",
-            self.port
-        )
+        format!("postgres://{role}:{password}@127.0.0.1:{}/{database}", self.port)
     }
 
     /// Makes an empty database and returns its address for the superuser.
@@ -105,12 +95,8 @@ impl Postgres {
     /// # Errors
     /// The server refused.
     pub async fn database(&self, name: &str) -> anyhow::Result<String> {
-        let mut admin = PgConnection::connect(&self.admin_url())
-            .await
-            .context("connecting to Postgres")?;
-        let plain = name
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+        let mut admin = PgConnection::connect(&self.admin_url()).await.context("connecting to Postgres")?;
+        let plain = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
         anyhow::ensure!(plain, "{name:?} is no name for a database");
         sqlx::query(AssertSqlSafe(format!("create database {name}")))
             .execute(&mut admin)
@@ -154,10 +140,7 @@ impl Postgres {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.process.exit_status()? {
-                bail!(
-                    "Postgres ended ({status}):\n{}",
-                    self.process.last_words(10)
-                );
+                bail!("Postgres ended ({status}):\n{}", self.process.last_words(10));
             }
             let answer = match PgConnection::connect(&self.admin_url()).await {
                 Ok(mut conn) => sqlx::query("select 1").execute(&mut conn).await.map(|_| ()),
@@ -233,10 +216,7 @@ fn init_cluster(programs: &servers::Postgres, folder: &Path, password: &str) -> 
         "--no-instructions".as_ref(),
         "--wal-segsize=4".as_ref(),
     ];
-    let made = program(programs, "initdb", folder)
-        .args(arguments)
-        .output()
-        .context("starting initdb")?;
+    let made = program(programs, "initdb", folder).args(arguments).output().context("starting initdb")?;
     std::fs::remove_file(&password_file).context("removing the password file of initdb")?;
     if !made.status.success() {
         bail!("initdb failed: {}", String::from_utf8_lossy(&made.stderr));
@@ -244,12 +224,7 @@ fn init_cluster(programs: &servers::Postgres, folder: &Path, password: &str) -> 
     Ok(())
 }
 
-fn spawn(
-    programs: &servers::Postgres,
-    folder: &Path,
-    port: u16,
-    options: &PostgresOptions,
-) -> anyhow::Result<Process> {
+fn spawn(programs: &servers::Postgres, folder: &Path, port: u16, options: &PostgresOptions) -> anyhow::Result<Process> {
     let mut command = program(programs, "postgres", folder);
     command.args(["-D", "data", "-k", "", "-p", &port.to_string()]);
     let fixed = [
@@ -259,15 +234,8 @@ fn spawn(
         ("log_parameter_max_length_on_error", "0"),
     ];
     let max_connections = options.max_connections.to_string();
-    let chosen = options
-        .settings
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()));
-    for (name, value) in fixed
-        .into_iter()
-        .chain([("max_connections", max_connections.as_str())])
-        .chain(chosen)
-    {
+    let chosen = options.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    for (name, value) in fixed.into_iter().chain([("max_connections", max_connections.as_str())]).chain(chosen) {
         command.arg("-c").arg(format!("{name}={value}"));
     }
     let log = folder.with_file_name("postgres.log");

@@ -34,12 +34,7 @@ impl Process {
     ///
     /// # Errors
     /// The program can't be started, or the log can't be written.
-    pub fn spawn(
-        name: &str,
-        mut command: Command,
-        log: &Path,
-        last_signal: Signal,
-    ) -> anyhow::Result<Self> {
+    pub fn spawn(name: &str, mut command: Command, log: &Path, last_signal: Signal) -> anyhow::Result<Self> {
         let out = File::options()
             .create(true)
             .append(true)
@@ -54,20 +49,11 @@ impl Process {
     ///
     /// # Errors
     /// The program can't be started.
-    pub fn spawn_in_terminal(
-        name: &str,
-        command: Command,
-        last_signal: Signal,
-    ) -> anyhow::Result<Self> {
+    pub fn spawn_in_terminal(name: &str, command: Command, last_signal: Signal) -> anyhow::Result<Self> {
         Self::start(name, command, None, last_signal)
     }
 
-    fn start(
-        name: &str,
-        mut command: Command,
-        log: Option<PathBuf>,
-        last_signal: Signal,
-    ) -> anyhow::Result<Self> {
+    fn start(name: &str, mut command: Command, log: Option<PathBuf>, last_signal: Signal) -> anyhow::Result<Self> {
         // The guard comes first, so that no child ever runs without one.
         let mut guard = Guard::start(last_signal)?;
         let child = command
@@ -75,13 +61,7 @@ impl Process {
             .spawn()
             .with_context(|| format!("starting {name} ({})", command.get_program().display()))?;
         guard.watch(child.id())?;
-        Ok(Self {
-            name: name.to_owned(),
-            child,
-            last_signal,
-            log,
-            guard: Some(guard),
-        })
+        Ok(Self { name: name.to_owned(), child, last_signal, log, guard: Some(guard) })
     }
 
     /// What it is called in messages.
@@ -116,10 +96,7 @@ impl Process {
     /// # Errors
     /// The system can't tell.
     pub fn exit_status(&mut self) -> anyhow::Result<Option<ExitStatus>> {
-        let status = self
-            .child
-            .try_wait()
-            .with_context(|| format!("asking for {}", self.name))?;
+        let status = self.child.try_wait().with_context(|| format!("asking for {}", self.name))?;
         if status.is_some() {
             self.guard = None;
         }
@@ -161,9 +138,7 @@ impl Process {
     /// The system refused.
     pub async fn kill(&mut self) -> anyhow::Result<ExitStatus> {
         self.signal(Signal::KILL)?;
-        self.ended_within(LAST_GRACE)
-            .await?
-            .with_context(|| format!("{} does not die", self.name))
+        self.ended_within(LAST_GRACE).await?.with_context(|| format!("{} does not die", self.name))
     }
 
     /// The last `lines` lines it wrote, for a message about a failure.

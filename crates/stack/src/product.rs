@@ -12,8 +12,8 @@ use rustix::process::Signal;
 
 use crate::secret::random_bytes;
 use crate::{
-    Addresses, Folder, Nats, NatsUser, Postgres, PostgresOptions, Process, Service, ServiceName,
-    random_hex, write_private,
+    Addresses, Folder, Nats, NatsUser, Postgres, PostgresOptions, Process, Service, ServiceName, random_hex,
+    write_private,
 };
 
 /// The database of a stack that has its own Postgres.
@@ -114,16 +114,11 @@ impl Stack {
     pub async fn up(options: &StackOptions) -> anyhow::Result<Self> {
         let folder = Folder::new("stack")?;
         let secrets = folder.private("secrets")?;
-        let (database, broker) = tokio::join!(
-            Database::of(options, &folder, &secrets),
-            Broker::of(options, &folder)
-        );
+        let (database, broker) = tokio::join!(Database::of(options, &folder, &secrets), Broker::of(options, &folder));
         let (database, broker) = (database?, broker?);
 
-        let passwords: BTreeMap<String, String> = ServiceName::ALL
-            .into_iter()
-            .map(|service| (service.role(), random_hex()))
-            .collect();
+        let passwords: BTreeMap<String, String> =
+            ServiceName::ALL.into_iter().map(|service| (service.role(), random_hex())).collect();
         let migrate = migration(options, &database, &broker, &passwords, &secrets)?;
         run_to_end(migrate, &folder.path().join("migrate.log")).await?;
 
@@ -195,9 +190,7 @@ impl Stack {
     /// # Panics
     /// Never: a stack that is up has all services.
     pub fn service_mut(&mut self, name: ServiceName) -> &mut Service {
-        self.services
-            .get_mut(&name)
-            .expect("a stack that is up has all services")
+        self.services.get_mut(&name).expect("a stack that is up has all services")
     }
 
     /// The gRPC address of a service, as its clients are given it.
@@ -255,24 +248,15 @@ struct Database {
 impl Database {
     async fn of(options: &StackOptions, folder: &Folder, secrets: &Path) -> anyhow::Result<Self> {
         if let Some(url_file) = &options.database_url_file {
-            let url = std::fs::read_to_string(url_file)
-                .with_context(|| format!("reading {}", url_file.display()))?;
-            return Ok(Self {
-                server: None,
-                url: url.trim().to_owned(),
-                url_file: url_file.clone(),
-            });
+            let url = std::fs::read_to_string(url_file).with_context(|| format!("reading {}", url_file.display()))?;
+            return Ok(Self { server: None, url: url.trim().to_owned(), url_file: url_file.clone() });
         }
         let programs = options.search.postgres()?;
         let server = Postgres::start(programs, folder.path(), options.postgres.clone()).await?;
         let url = server.database(DATABASE).await?;
         let url_file = secrets.join("admin.database-url");
         write_private(&url_file, &url)?;
-        Ok(Self {
-            server: Some(server),
-            url,
-            url_file,
-        })
+        Ok(Self { server: Some(server), url, url_file })
     }
 }
 
@@ -286,10 +270,7 @@ impl Broker {
     async fn of(options: &StackOptions, folder: &Folder) -> anyhow::Result<Self> {
         if let Some(existing) = &options.nats {
             let access = NatsUser::ALL.map(|user| (user, existing.clone()));
-            return Ok(Self {
-                server: None,
-                access: access.into(),
-            });
+            return Ok(Self { server: None, access: access.into() });
         }
         let server = Nats::start(&options.search.nats_server()?.program, folder.path()).await?;
         let access = NatsUser::ALL.map(|user| {
@@ -300,10 +281,7 @@ impl Broker {
             };
             (user, access)
         });
-        Ok(Self {
-            server: Some(server),
-            access: access.into(),
-        })
+        Ok(Self { server: Some(server), access: access.into() })
     }
 }
 
@@ -329,15 +307,8 @@ async fn run_to_end(command: Command, log: &Path) -> anyhow::Result<()> {
     let mut process = Process::spawn("lanesync-migrate", command, log, Signal::KILL)?;
     match process.ended_within(MIGRATION_LIMIT).await? {
         Some(status) if status.success() => Ok(()),
-        Some(status) => bail!(
-            "lanesync-migrate failed ({status}):\n{}",
-            process.last_words(10)
-        ),
-        None => bail!(
-            "lanesync-migrate did not end in {} s:\n{}",
-            MIGRATION_LIMIT.as_secs(),
-            process.last_words(10)
-        ),
+        Some(status) => bail!("lanesync-migrate failed ({status}):\n{}", process.last_words(10)),
+        None => bail!("lanesync-migrate did not end in {} s:\n{}", MIGRATION_LIMIT.as_secs(), process.last_words(10)),
     }
 }
 
@@ -351,16 +322,9 @@ fn token_keys(secrets: &Path) -> anyhow::Result<PathBuf> {
 }
 
 /// The address `url` with another role logging in.
-fn as_role(
-    url: &str,
-    role: &str,
-    passwords: &BTreeMap<String, String>,
-) -> anyhow::Result<String> {
+fn as_role(url: &str, role: &str, passwords: &BTreeMap<String, String>) -> anyhow::Result<String> {
     // The parser's message could repeat the address, and with it a password.
-    let mut url: url::Url = url
-        .parse()
-        .ok()
-        .context("the database URL can't be read")?;
+    let mut url: url::Url = url.parse().ok().context("the database URL can't be read")?;
     let set = url.set_username(role).is_ok() && url.set_password(Some(&passwords[role])).is_ok();
     anyhow::ensure!(set, "the database URL names no host");
     Ok(url.to_string())

@@ -18,10 +18,7 @@ pub(crate) fn random_bytes<const N: usize>() -> [u8; N] {
 /// 256 random bits in lower-case hexadecimal: safe in URLs, in SQL and in the configuration of NATS.
 #[must_use]
 pub fn random_hex() -> String {
-    random_bytes::<32>()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    random_bytes::<32>().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Writes `text` to a file that only its owner may read, from the first byte on.

@@ -21,14 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a service may take to end after SIGTERM; its own budget is shorter.
 const GRACE: Duration = Duration::from_secs(45);
 /// What a service may see of this process's environment besides its own settings.
-const INHERITED: [&str; 6] = [
-    "PATH",
-    "HOME",
-    "TMPDIR",
-    "RUST_BACKTRACE",
-    "OTEL_EXPORTER_OTLP_ENDPOINT",
-    "OTEL_RESOURCE_ATTRIBUTES",
-];
+const INHERITED: [&str; 6] =
+    ["PATH", "HOME", "TMPDIR", "RUST_BACKTRACE", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_RESOURCE_ATTRIBUTES"];
 
 /// The services of the product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -93,11 +87,7 @@ impl Addresses {
     /// # Errors
     /// There are none.
     pub fn free() -> anyhow::Result<Self> {
-        Ok(Self {
-            grpc: free_address()?,
-            health: free_address()?,
-            metrics: free_address()?,
-        })
+        Ok(Self { grpc: free_address()?, health: free_address()?, metrics: free_address()? })
     }
 
     /// The address of the gRPC API as its clients are given it.
@@ -134,36 +124,21 @@ impl Service {
         addresses: Addresses,
         logs: &Path,
     ) -> anyhow::Result<Self> {
-        let mut environment: BTreeMap<OsString, OsString> = INHERITED
-            .iter()
-            .filter_map(|name| Some((OsString::from(name), std::env::var_os(name)?)))
-            .collect();
+        let mut environment: BTreeMap<OsString, OsString> =
+            INHERITED.iter().filter_map(|name| Some((OsString::from(name), std::env::var_os(name)?))).collect();
         environment.extend(settings);
         for (variable, value) in [
             ("LANESYNC_GRPC_ADDR", addresses.grpc.to_string()),
             ("LANESYNC_HEALTH_ADDR", addresses.health.to_string()),
-            (
-                "OTEL_EXPORTER_PROMETHEUS_HOST",
-                addresses.metrics.ip().to_string(),
-            ),
-            (
-                "OTEL_EXPORTER_PROMETHEUS_PORT",
-                addresses.metrics.port().to_string(),
-            ),
+            ("OTEL_EXPORTER_PROMETHEUS_HOST", addresses.metrics.ip().to_string()),
+            ("OTEL_EXPORTER_PROMETHEUS_PORT", addresses.metrics.port().to_string()),
         ] {
             environment.insert(variable.into(), value.into());
         }
         let program = programs.join(name.program());
         let log = logs.join(format!("{}.log", name.short()));
         let process = run(name, &program, &environment, &log)?;
-        Ok(Self {
-            name,
-            program,
-            environment,
-            addresses,
-            log,
-            process,
-        })
+        Ok(Self { name, program, environment, addresses, log, process })
     }
 
     /// Waits until the service says that it is ready to work.
@@ -181,11 +156,7 @@ impl Service {
                 return Ok(());
             }
             if Instant::now() >= deadline {
-                bail!(
-                    "{name} is not ready after {} s:\n{}",
-                    PATIENCE.as_secs(),
-                    self.process.last_words(10)
-                );
+                bail!("{name} is not ready after {} s:\n{}", PATIENCE.as_secs(), self.process.last_words(10));
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -195,22 +166,12 @@ impl Service {
     pub async fn is_serving(&self) -> bool {
         let answer = async {
             let address = format!("http://{}", self.addresses.health);
-            let channel = tonic::transport::Endpoint::from_shared(address)
-                .ok()?
-                .connect()
-                .await
-                .ok()?;
-            let request = HealthCheckRequest {
-                service: "readiness".to_owned(),
-            };
+            let channel = tonic::transport::Endpoint::from_shared(address).ok()?.connect().await.ok()?;
+            let request = HealthCheckRequest { service: "readiness".to_owned() };
             let answer = HealthClient::new(channel).check(request).await.ok()?;
             Some(answer.into_inner().status() == ServingStatus::Serving)
         };
-        tokio::time::timeout(Duration::from_secs(2), answer)
-            .await
-            .ok()
-            .flatten()
-            .unwrap_or(false)
+        tokio::time::timeout(Duration::from_secs(2), answer).await.ok().flatten().unwrap_or(false)
     }
 
     /// Which service it is.
@@ -239,9 +200,7 @@ impl Service {
 
     /// The settings it was started with.
     pub fn settings(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
-        self.environment
-            .iter()
-            .map(|(name, value)| (name.as_os_str(), value.as_os_str()))
+        self.environment.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))
     }
 
     /// Sends a signal, such as SIGSTOP and SIGCONT.
@@ -303,6 +262,5 @@ fn run(
 ) -> anyhow::Result<Process> {
     let mut command = Command::new(program);
     command.env_clear().envs(environment);
-    Process::spawn(name.program(), command, log, Signal::KILL)
-        .with_context(|| format!("starting {}", name.program()))
+    Process::spawn(name.program(), command, log, Signal::KILL).with_context(|| format!("starting {}", name.program()))
 }

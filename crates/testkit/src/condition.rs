@@ -10,11 +10,7 @@ const GLANCE: Duration = Duration::from_millis(10);
 /// # Panics
 /// It found nothing within `limit`; the message says that `what` was waited for.
 #[track_caller]
-pub fn eventually<T, L, F>(
-    limit: Duration,
-    what: &str,
-    mut look: L,
-) -> impl Future<Output = T>
+pub fn eventually<T, L, F>(limit: Duration, what: &str, mut look: L) -> impl Future<Output = T>
 where
     L: FnMut() -> F,
     F: Future<Output = Option<T>>,
@@ -26,10 +22,7 @@ where
             if let Some(found) = look().await {
                 return found;
             }
-            assert!(
-                Instant::now() < deadline,
-                "{what}: not within {limit:?} (waited at {caller})"
-            );
+            assert!(Instant::now() < deadline, "{what}: not within {limit:?} (waited at {caller})");
             tokio::time::sleep(GLANCE).await;
         }
     }
@@ -70,9 +63,6 @@ mod tests {
     #[tokio::test]
     #[should_panic(expected = "a sign of life: not within 30ms")]
     async fn a_condition_that_stays_false_fails_with_its_name() {
-        eventually_true(Duration::from_millis(30), "a sign of life", || async {
-            false
-        })
-        .await;
+        eventually_true(Duration::from_millis(30), "a sign of life", || async { false }).await;
     }
 }

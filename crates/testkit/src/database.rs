@@ -70,9 +70,7 @@ impl Drop for TestDatabase {
         let drop = format!("drop database if exists {} with (force)", self.name);
         // A test's runtime may be gone or busy here, so the goodbye has one of its own.
         let goodbye = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()?;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(async {
                 let mut conn = PgConnection::connect(&admin).await?;
                 sqlx::query(AssertSqlSafe(drop)).execute(&mut conn).await?;
@@ -114,8 +112,7 @@ impl Server {
     fn url(&self, role: Option<Role>, database: &str) -> String {
         let mut url = self.admin.clone();
         if let Some(role) = role {
-            url.set_username(role.name())
-                .expect("an address with a host takes a user");
+            url.set_username(role.name()).expect("an address with a host takes a user");
         }
         url.set_path(database);
         url.to_string()
@@ -141,14 +138,8 @@ impl Server {
             run(&mut admin, format!("drop database if exists {template}")).await;
             run(&mut admin, format!("create database {template}")).await;
             let passwords = RolePasswords::same(self.admin.password().unwrap_or_default());
-            migrate::postgres(&self.url(None, template), &passwords)
-                .await
-                .expect("migrating the template");
-            run(
-                &mut admin,
-                format!("alter database {template} allow_connections false"),
-            )
-            .await;
+            migrate::postgres(&self.url(None, template), &passwords).await.expect("migrating the template");
+            run(&mut admin, format!("alter database {template} allow_connections false")).await;
         }
         admin.close().await.expect("unlocking the template");
     }
@@ -156,23 +147,11 @@ impl Server {
     async fn clone_template(&self, name: &str) {
         let mut admin = connect(&self.url(None, "postgres")).await;
         let template = &self.template;
-        run(
-            &mut admin,
-            format!("create database {name} template {template}"),
-        )
-        .await;
+        run(&mut admin, format!("create database {name} template {template}")).await;
         // Rights on a database are not copied with it.
         let roles = Role::ALL.map(Role::name).join(", ");
-        run(
-            &mut admin,
-            format!("revoke all on database {name} from public"),
-        )
-        .await;
-        run(
-            &mut admin,
-            format!("grant connect on database {name} to {roles}"),
-        )
-        .await;
+        run(&mut admin, format!("revoke all on database {name} from public")).await;
+        run(&mut admin, format!("grant connect on database {name} to {roles}")).await;
         admin.close().await.expect("closing a connection");
     }
 }
@@ -184,30 +163,20 @@ async fn own_server() -> (Postgres, Folder) {
         Err(missing) => panic!("{missing}; run cargo x test"),
     };
     let folder = Folder::new("postgres").expect("a test has a folder");
-    let server = Postgres::start(programs, folder.path(), PostgresOptions::default())
-        .await
-        .expect("Postgres starts");
+    let server = Postgres::start(programs, folder.path(), PostgresOptions::default()).await.expect("Postgres starts");
     (server, folder)
 }
 
 async fn connect(url: &str) -> PgConnection {
-    PgConnection::connect(url)
-        .await
-        .expect("connecting to the test Postgres")
+    PgConnection::connect(url).await.expect("connecting to the test Postgres")
 }
 
 async fn pool(url: &str) -> PgPool {
-    sqlx::postgres::PgPoolOptions::new()
-        .max_connections(5)
-        .connect(url)
-        .await
-        .expect("connecting to the test database")
+    sqlx::postgres::PgPoolOptions::new().max_connections(5).connect(url).await.expect("connecting to the test database")
 }
 
 async fn run(conn: &mut PgConnection, statement: String) {
-    let outcome = sqlx::query(AssertSqlSafe(statement.clone()))
-        .execute(conn)
-        .await;
+    let outcome = sqlx::query(AssertSqlSafe(statement.clone())).execute(conn).await;
     if let Err(error) = outcome {
         panic!("{statement}: {error}");
     }

@@ -13,10 +13,7 @@ async fn two_tests_do_not_see_each_others_tables() {
     eprintln!("two databases after {:?}", start.elapsed());
     let start = Instant::now();
     let pool = first.admin_pool().await;
-    sqlx::query("create table seen (id int)")
-        .execute(&pool)
-        .await
-        .unwrap();
+    sqlx::query("create table seen (id int)").execute(&pool).await.unwrap();
     eprintln!("pool after {:?}", start.elapsed());
 
     let elsewhere = second.admin_pool().await;
@@ -29,10 +26,7 @@ async fn every_role_logs_in_to_its_own_database() {
     let database = testkit::database().await;
     for role in Role::ALL {
         let mut conn = sqlx::PgConnection::connect(&database.url(role)).await.unwrap();
-        let name: String = sqlx::query_scalar("select current_user::text")
-            .fetch_one(&mut conn)
-            .await
-            .unwrap();
+        let name: String = sqlx::query_scalar("select current_user::text").fetch_one(&mut conn).await.unwrap();
         assert_eq!(name, role.name());
     }
 }

@@ -63,9 +63,7 @@ fn options() -> anyhow::Result<StackOptions> {
         "LANESYNC_EXTRACTOR_OVERLAP",
     ] {
         if let Some(value) = std::env::var_os(name) {
-            options
-                .settings
-                .push((ServiceName::Extractor, name.to_owned(), value));
+            options.settings.push((ServiceName::Extractor, name.to_owned(), value));
         }
     }
     Ok(options)
@@ -109,16 +107,10 @@ fn addresses(stack: &Stack) -> Value {
         all.insert(name.short().to_owned(), of_service);
     }
     let observer = stack.nats_access(NatsUser::Observer);
-    all.insert(
-        "database_url_file".to_owned(),
-        json!(stack.database_url_file()),
-    );
+    all.insert("database_url_file".to_owned(), json!(stack.database_url_file()));
     all.insert("nats_url".to_owned(), json!(observer.url));
     all.insert("nats_user".to_owned(), json!(observer.user));
-    all.insert(
-        "nats_password_file".to_owned(),
-        json!(observer.password_file),
-    );
+    all.insert("nats_password_file".to_owned(), json!(observer.password_file));
     all.insert("logs".to_owned(), json!(stack.folder()));
     all.insert("console".to_owned(), Value::Null);
     Value::Object(all)

@@ -31,11 +31,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         prepared = prepare(&arguments) => prepared?,
         _ = interrupts.next() => return Ok(ExitCode::from(130)),
     };
-    let Prepared {
-        mut process,
-        mut postgres,
-        folder: _folder,
-    } = prepared;
+    let Prepared { mut process, mut postgres, folder: _folder } = prepared;
 
     let status = loop {
         tokio::select! {
@@ -78,26 +74,16 @@ async fn prepare(arguments: &Arguments) -> anyhow::Result<Prepared> {
         command.env("DATABASE_URL", url);
     }
     let process = Process::spawn_in_terminal("the command", command, Signal::TERM)?;
-    Ok(Prepared {
-        process,
-        postgres,
-        folder,
-    })
+    Ok(Prepared { process, postgres, folder })
 }
 
 /// Many small databases, each made and used for a second.
 fn tuned_for_tests() -> PostgresOptions {
-    let settings = [
-        ("max_wal_size", "4GB"),
-        ("checkpoint_timeout", "30min"),
-        ("wal_level", "minimal"),
-        ("max_wal_senders", "0"),
-    ];
+    let settings =
+        [("max_wal_size", "4GB"), ("checkpoint_timeout", "30min"), ("wal_level", "minimal"), ("max_wal_senders", "0")];
     PostgresOptions {
         max_connections: 400,
-        settings: settings
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .to_vec(),
+        settings: settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
     }
 }
 
@@ -108,10 +94,7 @@ async fn migrated_database(postgres: &Postgres, folder: &Folder) -> anyhow::Resu
     stack::write_private(&url_file, &url)?;
     let migrate = crate::programs()?.join("lanesync-migrate");
     let mut command = Command::new(migrate);
-    command
-        .arg("postgres")
-        .env_clear()
-        .env("LANESYNC_DATABASE_URL_FILE", &url_file);
+    command.arg("postgres").env_clear().env("LANESYNC_DATABASE_URL_FILE", &url_file);
     let log = folder.path().join("migrate.log");
     migrate_to_end(command, &log).await?;
     Ok(url)
@@ -119,10 +102,7 @@ async fn migrated_database(postgres: &Postgres, folder: &Folder) -> anyhow::Resu
 
 async fn migrate_to_end(command: Command, log: &Path) -> anyhow::Result<()> {
     let mut process = Process::spawn("lanesync-migrate", command, log, Signal::KILL)?;
-    let status = process
-        .ended_within(Duration::from_secs(120))
-        .await?
-        .context("lanesync-migrate did not end")?;
+    let status = process.ended_within(Duration::from_secs(120)).await?.context("lanesync-migrate did not end")?;
     if !status.success() {
         bail!("lanesync-migrate failed:\n{}", process.last_words(10));
     }
