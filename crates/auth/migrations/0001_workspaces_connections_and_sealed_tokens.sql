@@ -146,11 +146,13 @@ create table auth.push (
     peer                  text        not null check (peer in ('extractor', 'mapper', 'writer')),
     wanted_revision       bigint      not null,
     acknowledged_revision bigint      not null default 0,
+    -- To be told the newest revision once more: a peer may have lost it in a restore.
+    retell                boolean     not null default false,
     failures              integer     not null default 0,
     next_attempt_at       timestamptz not null,
     primary key (workspace_id, peer)
 );
-create index push_due on auth.push (next_attempt_at) where acknowledged_revision < wanted_revision;
+create index push_due on auth.push (next_attempt_at) where acknowledged_revision < wanted_revision or retell;
 
 -- Workspaces with tokens to revoke or a disconnect to finish.
 create table auth.ending (
