@@ -86,6 +86,8 @@ create table auth.token (
     access_token   bytea,
     -- Salesforce said that the grant is dead.
     dead           boolean     not null default false,
+    -- Until then the tokens may still become a connection: it is being asked whose they are.
+    adopt_until    timestamptz,
     -- When the first attempt to revoke was made.
     revoke_since   timestamptz,
     primary key (workspace_id, connection_id)

@@ -22,7 +22,7 @@ static CONNECTIONS: LazyLock<Gauge<u64>> =
 
 /// What became of a refresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refreshed {
+pub(crate) enum Refreshed {
     /// A new token is stored.
     Succeeded,
     /// Somebody else's newer token was there first.

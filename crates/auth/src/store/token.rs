@@ -90,21 +90,28 @@ impl TryFrom<Columns> for TokenRow {
 }
 
 /// Stores the tokens of a new grant under a new generation, whatever `row` says of it. Sealed for the epoch that a
-/// connection begins, or for epoch 0 while it is not decided whether there will be one; a second call replaces that.
-pub async fn put(conn: &mut PgConnection, row: &TokenRow, now: Timestamp) -> Result<(), StoreError> {
+/// connection begins, or for epoch 0 while it is not decided whether there will be one (until `adopt_until`); a second
+/// call replaces that.
+pub async fn put(
+    conn: &mut PgConnection,
+    row: &TokenRow,
+    adopt_until: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     sqlx::query!(
         r#"
         insert into auth.token
                (workspace_id, connection_id, epoch, flow, login_url, org_id, instance_url, generation, issued_at,
-                kek_id, wrapped_key, refresh_token, access_token)
-        values ($1, $2, $3, $4, $5, $6, $7, nextval('auth.token_generation'), $8, $9, $10, $11, $12)
+                kek_id, wrapped_key, refresh_token, access_token, adopt_until)
+        values ($1, $2, $3, $4, $5, $6, $7, nextval('auth.token_generation'), $8, $9, $10, $11, $12, $13)
         on conflict (workspace_id, connection_id) do update
            set epoch         = excluded.epoch,
                generation    = excluded.generation,
                kek_id        = excluded.kek_id,
                wrapped_key   = excluded.wrapped_key,
                refresh_token = excluded.refresh_token,
-               access_token  = excluded.access_token
+               access_token  = excluded.access_token,
+               adopt_until   = excluded.adopt_until
         "#,
         row.place.workspace.0,
         row.place.connection,
@@ -118,6 +125,19 @@ pub async fn put(conn: &mut PgConnection, row: &TokenRow, now: Timestamp) -> Res
         row.key.bytes,
         row.refresh.as_ref().map(|sealed| sealed.0.as_slice()),
         row.access.as_ref().map(|sealed| sealed.0.as_slice()),
+        adopt_until.map(to_db),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Says that tokens will not become a connection.
+pub async fn disown(conn: &mut PgConnection, workspace: WorkspaceId, connection: Uuid) -> Result<(), StoreError> {
+    sqlx::query!(
+        "update auth.token set adopt_until = null where workspace_id = $1 and connection_id = $2",
+        workspace.0,
+        connection,
     )
     .execute(conn)
     .await?;
@@ -173,24 +193,27 @@ pub async fn lock(
     .transpose()
 }
 
-/// Returns the ids of connections that have tokens and are not the current one.
+/// Returns the connections that have tokens and are not the current one, each with whether it may still become it.
 pub async fn others(
     conn: &mut PgConnection,
     workspace: WorkspaceId,
     current: Option<Uuid>,
-) -> Result<Vec<Uuid>, StoreError> {
-    Ok(sqlx::query_scalar!(
+    now: Timestamp,
+) -> Result<Vec<(Uuid, bool)>, StoreError> {
+    let rows = sqlx::query!(
         r#"
-        select connection_id
+        select connection_id, coalesce(adopt_until > $3, false) as "undecided!"
           from auth.token
          where workspace_id = $1 and connection_id is distinct from $2
          order by connection_id
         "#,
         workspace.0,
         current,
+        to_db(now),
     )
     .fetch_all(conn)
-    .await?)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.connection_id, row.undecided)).collect())
 }
 
 /// Writes what a refresh brought and returns its generation, or `None` if somebody else refreshed meanwhile.
