@@ -6,6 +6,7 @@
 
 mod folder;
 mod guard;
+pub mod lane;
 mod nats;
 mod port;
 mod postgres;
