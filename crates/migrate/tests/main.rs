@@ -1,5 +1,7 @@
 //! Migrating real servers: twice, at once, and with no more rights than needed.
 
+#![allow(clippy::unwrap_used, reason = "a test that can not go on fails")]
+
 use futures::future::join_all;
 use migrate::{Role, RolePasswords};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};

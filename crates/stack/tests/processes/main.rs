@@ -1,5 +1,7 @@
 //! Whatever this crate starts, ends.
 
+#![allow(clippy::unwrap_used, reason = "a test that can not go on fails")]
+
 mod dev;
 mod nats;
 mod postgres;
