@@ -6,7 +6,7 @@ use domain::WorkspaceId;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{ConnectError, Inner, Wish};
+use super::{ConnectError, Connected, Inner, Wish};
 use crate::access::Timing;
 use crate::salesforce::{Grant, Org, SalesforceHost};
 use crate::store::connection::{self, Connection, Flow as GrantFlow};
@@ -28,7 +28,7 @@ impl Inner {
         connection: Uuid,
         login: &SalesforceHost,
         grant: Grant,
-    ) -> Result<(Connection, Standing), ConnectError> {
+    ) -> Result<Connected, ConnectError> {
         let impossible = StoreError::Impossible { table: "auth.token", workspace: wish.workspace };
         let (Some(identity), Some(instance)) = (grant.identity.clone(), grant.instance.clone()) else {
             // The token endpoint's reader refuses a grant without them.
@@ -82,7 +82,7 @@ impl Inner {
         mut row: TokenRow,
         grant: &Grant,
         org: Org,
-    ) -> Result<(Connection, Standing), ConnectError> {
+    ) -> Result<Connected, ConnectError> {
         let workspace = wish.workspace;
         let now = Timestamp::now();
         let mut conn = self.store.begin(workspace).await?;
@@ -136,7 +136,7 @@ impl Inner {
         conn.commit().await?;
         self.nudges.push.notify_one();
         self.nudges.ending.notify_one();
-        Ok((connection, standing))
+        Ok((workspace, connection, standing))
     }
 
     /// A confirmed switch of org is a disconnect with purge, told as an epoch of its own, before the new one begins.

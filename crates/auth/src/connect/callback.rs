@@ -8,11 +8,10 @@ use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use super::state::FlowState;
-use super::{ConnectError, Inner, Wish};
+use super::{ConnectError, Connected, Inner, Wish};
 use crate::salesforce::Verifier;
-use crate::store::connection::{Connection, Flow as GrantFlow};
+use crate::store::connection::Flow as GrantFlow;
 use crate::store::flow::{self, Flow, Step};
-use crate::store::workspace::Standing;
 use crate::vault::{DataKey, Place};
 
 const LONGEST_CODE: usize = 2_048;
@@ -41,7 +40,7 @@ impl fmt::Debug for Callback {
 }
 
 impl Inner {
-    pub(super) async fn complete(&self, callback: Callback) -> Result<(Connection, Standing), ConnectError> {
+    pub(super) async fn complete(&self, callback: Callback) -> Result<Connected, ConnectError> {
         let now = Timestamp::now();
         let state = FlowState::read(callback.state.expose_secret()).ok_or(ConnectError::State)?;
         let workspace = state.workspace();
@@ -57,7 +56,7 @@ impl Inner {
         outcome
     }
 
-    async fn finish_flow(&self, taken: &Flow, callback: Callback) -> Result<(Connection, Standing), ConnectError> {
+    async fn finish_flow(&self, taken: &Flow, callback: Callback) -> Result<Connected, ConnectError> {
         let code = match read(callback) {
             Ok(code) => code,
             Err(error) => {

@@ -148,6 +148,9 @@ impl From<TokenError> for ConnectError {
     }
 }
 
+/// A workspace, its new connection, and where it stands.
+pub type Connected = (WorkspaceId, Connection, Standing);
+
 /// Wakes those who wait for a change to be told.
 #[derive(Debug, Default)]
 pub struct Nudges {
@@ -188,7 +191,7 @@ impl Connector {
     ///
     /// # Errors
     /// [`ConnectError`].
-    pub async fn complete(&self, callback: Callback) -> Result<(Connection, Standing), ConnectError> {
+    pub async fn complete(&self, callback: Callback) -> Result<Connected, ConnectError> {
         let inner = Arc::clone(&self.0);
         let task = self.0.tasks.spawn(async move { inner.complete(callback).await });
         task.await.map_err(|_| ConnectError::CutOff)?
@@ -198,7 +201,7 @@ impl Connector {
     ///
     /// # Errors
     /// [`ConnectError`].
-    pub async fn client_credentials(&self, wish: Wish) -> Result<(Connection, Standing), ConnectError> {
+    pub async fn client_credentials(&self, wish: Wish) -> Result<Connected, ConnectError> {
         let inner = Arc::clone(&self.0);
         let task = self.0.tasks.spawn(async move { inner.client_credentials(wish).await });
         task.await.map_err(|_| ConnectError::CutOff)?
@@ -266,7 +269,7 @@ impl Inner {
         })
     }
 
-    async fn client_credentials(&self, wish: Wish) -> Result<(Connection, Standing), ConnectError> {
+    async fn client_credentials(&self, wish: Wish) -> Result<Connected, ConnectError> {
         let now = Timestamp::now();
         let mut conn = self.store.begin(wish.workspace).await?;
         self.may_connect(&mut conn, wish.workspace).await?;
@@ -303,7 +306,7 @@ impl Inner {
         connection: Uuid,
         login: &SalesforceHost,
         grant: Grant,
-    ) -> Result<(Connection, Standing), ConnectError> {
+    ) -> Result<Connected, ConnectError> {
         let (workspace, actor) = (wish.workspace, wish.actor.clone());
         let connected = self.adopt(wish, flow, connection, login, grant).await;
         if let Err(error) = &connected {
