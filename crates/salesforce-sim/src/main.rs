@@ -37,6 +37,9 @@ struct Serve {
     /// Puts the worst that real orgs hold among the records.
     #[arg(long)]
     nasty: bool,
+    /// Deletes, merges and converts some records.
+    #[arg(long)]
+    life: bool,
     /// Records carry a currency of their own.
     #[arg(long)]
     multi_currency: bool,
@@ -90,6 +93,7 @@ impl Serve {
                 contacts: self.contacts,
                 leads: self.leads,
                 nasty: self.nasty,
+                life: self.life,
                 ..Seed::default()
             }),
             apps: vec![AppSpec {

@@ -8,6 +8,7 @@ mod words;
 use serde::{Deserialize, Serialize};
 
 use crate::id::Id;
+use crate::lifecycle::Conversion;
 use crate::moment::{parse_datetime, whole_second};
 use crate::org::{ACCOUNT, CONTACT, LEAD, Org};
 use crate::value::{Value, text};
@@ -29,6 +30,8 @@ pub struct Seed {
     pub leads: usize,
     /// Whether the worst that real orgs hold is among them.
     pub nasty: bool,
+    /// Whether some were deleted, merged and converted at the end of the history.
+    pub life: bool,
     /// The first stamp of the history.
     pub from: String,
     /// The last stamp; never later than an hour before now.
@@ -43,6 +46,7 @@ impl Default for Seed {
             contacts: 1_200,
             leads: 400,
             nasty: false,
+            life: false,
             from: "2023-01-01T00:00:00Z".to_owned(),
             to: "2026-08-01T00:00:00Z".to_owned(),
         }
@@ -110,6 +114,9 @@ impl Seed {
         }
         for table in [ACCOUNT, CONTACT, LEAD] {
             org.tables[table].schema.changed_ms = history.from_s * 1000;
+        }
+        if self.life {
+            live_on(org, history.to_s * 1000);
         }
     }
 
@@ -335,6 +342,37 @@ impl Seed {
         let id = free.unwrap_or_else(|| org.next_id(table));
         org.place(table, id, stamp, cells);
         id
+    }
+}
+
+/// Deletes, merges and converts a few records, all a little before the end of the history.
+fn live_on(org: &mut Org, end: i64) {
+    const EACH: usize = 12;
+    let ids = |org: &Org, table: usize| -> Vec<Id> {
+        let table = &org.tables[table];
+        let apart = (table.all().count() / (3 * EACH)).max(1);
+        table
+            .all()
+            .step_by(apart)
+            .take(3 * EACH)
+            .map(|row| table.id(row))
+            .collect()
+    };
+    for table in [ACCOUNT, CONTACT, LEAD] {
+        // In threes: one is deleted, one is merged into the next.
+        for (place, three) in ids(org, table).chunks_exact(3).enumerate() {
+            let stamp = end - (place as i64 + 1) * 3_600_000;
+            // A contact may have gone with its account already; then it stays as it is.
+            let _ = org.delete(three[0], stamp);
+            let _ = org.merge(three[2], &three[1..2], stamp + 60_000);
+            if table == LEAD {
+                let how = Conversion {
+                    opportunity: place % 2 == 0,
+                    ..Conversion::default()
+                };
+                let _ = org.convert_lead(three[2], &how, stamp + 120_000);
+            }
+        }
     }
 }
 

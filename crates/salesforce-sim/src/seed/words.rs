@@ -242,15 +242,17 @@ pub(super) const EMPLOYEES: [(u64, u64); 7] = [
     (60_000, 2),
 ];
 
-/// A company name; `place` keeps most of them apart.
+/// A company name; `place` keeps them apart, with a second word once the first ones are used up.
 pub(super) fn company(random: &mut Random, place: usize) -> String {
-    let front = FRONT[(place + random.below(7) as usize) % FRONT.len()];
-    let middle = random.pick(&MIDDLE);
+    let front = FRONT[place % FRONT.len()];
+    let middle = MIDDLE[(place / FRONT.len() + place) % MIDDLE.len()];
     let form = random.pick(&FORM);
-    if place >= FRONT.len() * MIDDLE.len() {
-        format!("{front} {middle} {} {form}", place / 97)
-    } else {
-        format!("{front} {middle} {form}")
+    match place / (FRONT.len() * MIDDLE.len()) {
+        0 => format!("{front} {middle} {form}"),
+        round => format!(
+            "{front} {} {middle} {form}",
+            FRONT[(place + round) % FRONT.len()]
+        ),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use salesforce_sim::{Because, Command, Conversion, Id, LaneValue, Question, State, Verdict};
+use salesforce_sim::{Because, Command, Conversion, Id, LaneValue, Question, Seed, State, Verdict};
 use serde_json::json;
 
 use super::support::{World, empty_world};
@@ -244,4 +244,31 @@ async fn the_oracle_tells_deleted_merged_converted_and_purged_apart() {
         (3, 1, 1, 1)
     );
     assert_eq!(verdict.counts["Lead"].converted, 1);
+}
+
+#[tokio::test]
+async fn a_seeded_life_has_every_state() {
+    let world = super::support::world(Seed {
+        life: true,
+        ..super::support::seed(200, 600, 200)
+    })
+    .await;
+    let verdict = world.sim.oracle(Question::default()).unwrap();
+    for (object, counts) in &verdict.counts {
+        assert!(
+            counts.deleted >= 10 && counts.merged >= 10 && counts.live > 100,
+            "{object} {counts:?}"
+        );
+        assert_eq!(
+            counts.total,
+            counts.live + counts.deleted + counts.merged + counts.converted
+        );
+        let soql = format!("SELECT COUNT() FROM {object}");
+        assert_eq!(world.query_all(&soql).await["totalSize"], counts.total);
+        assert_eq!(
+            world.query(&soql).await["totalSize"],
+            counts.live + counts.converted
+        );
+    }
+    assert!(verdict.counts["Lead"].converted >= 10);
 }
