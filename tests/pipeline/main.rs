@@ -1,1 +1,5 @@
-//! The whole pipeline.
+//! The whole pipeline, end to end, on real parts; the only stand-in is Salesforce.
+
+mod crash;
+mod story;
+mod world;
