@@ -384,7 +384,7 @@ fn settings(
     set("LANESYNC_LOG", options.log.clone().into());
     set("LANESYNC_LOG_FORMAT", "json".into());
     for (peer, listening) in addresses {
-        if *peer != service {
+        if service.calls(*peer) {
             let name = format!("LANESYNC_{}_URL", peer.short().to_uppercase());
             set(&name, listening.grpc_url().into());
         }

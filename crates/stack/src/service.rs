@@ -63,6 +63,17 @@ impl ServiceName {
         }
     }
 
+    /// Whether it calls `peer`; a service refuses settings that it has no use for.
+    #[must_use]
+    pub const fn calls(self, peer: Self) -> bool {
+        match self {
+            Self::Auth => matches!(peer, Self::Extractor | Self::Mapper | Self::Writer),
+            Self::Extractor => matches!(peer, Self::Auth | Self::Mapper | Self::Writer),
+            Self::Mapper => matches!(peer, Self::Extractor | Self::Writer),
+            Self::Writer => false,
+        }
+    }
+
     /// Its Postgres role.
     #[must_use]
     pub fn role(self) -> String {
