@@ -152,6 +152,12 @@ impl Compiled {
         self.entries.is_empty()
     }
 
+    /// Returns how many option fields are mapped.
+    #[must_use]
+    pub fn option_count(&self) -> usize {
+        self.entries.iter().filter(|entry| entry.field_type == FieldType::Option).count()
+    }
+
     /// Binds the mapping to a read: the fields that it asked for, and the currency of amounts without one.
     #[must_use]
     pub fn reader<'f>(
@@ -168,6 +174,9 @@ impl Compiled {
     /// Returns what the option fields of an image carry. An image that can't be read carries nothing.
     #[must_use]
     pub fn options_of<'a>(&self, image: &'a str) -> Vec<OptionSeen<'a>> {
+        if !self.entries.iter().any(|entry| entry.field_type == FieldType::Option) {
+            return Vec::new();
+        }
         let Ok(members) = image::members(image, &self.paths) else {
             return Vec::new();
         };

@@ -1,4 +1,5 @@
 //! The engine by examples and by properties.
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod carry;
 mod checking;
