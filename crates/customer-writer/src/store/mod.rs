@@ -2,6 +2,7 @@
 
 pub(crate) mod applied;
 pub(crate) mod edit;
+pub(crate) mod feed;
 pub(crate) mod gone;
 pub(crate) mod group;
 pub(crate) mod late;

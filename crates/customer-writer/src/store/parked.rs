@@ -201,7 +201,7 @@ macro_rules! parked_of {
 }
 
 /// Where a page of parked records ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct AfterParked {
     pub(crate) parked_at: Timestamp,
     pub(crate) object: String,

@@ -24,7 +24,7 @@ pub(crate) struct Rule {
 }
 
 /// A workspace as it is known now.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Workspace {
     pub(crate) epoch: i64,
     pub(crate) connected: bool,
@@ -58,6 +58,22 @@ macro_rules! workspace_of {
             has_failures: row.has_failures,
         })
     };
+}
+
+/// Reads the workspace as it is at the moment, for reading only.
+pub(crate) async fn read(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<Option<Workspace>, sqlx::Error> {
+    let row = sqlx::query!(
+        r#"
+        select epoch, connected, instance_url, mapping_version, locks as "locks: Json<Vec<Lock>>",
+               rules as "rules: Json<Vec<Rule>>", false as "has_parked!", false as "has_failures!"
+          from customers.workspace
+         where workspace_id = $1
+        "#,
+        workspace.0,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(workspace_of!(row))
 }
 
 /// Reads the workspace and keeps it as it is until the transaction ends.
