@@ -6,6 +6,7 @@
 
 mod folder;
 mod guard;
+pub mod lane;
 mod nats;
 mod port;
 mod postgres;
@@ -13,6 +14,7 @@ mod process;
 mod product;
 mod secret;
 mod service;
+mod simulator;
 
 pub use folder::Folder;
 pub use nats::{Nats, NatsUser};
@@ -23,3 +25,4 @@ pub use product::{NatsAccess, Salesforce, Stack, StackOptions};
 pub use rustix::process::Signal;
 pub use secret::{random_hex, write_private};
 pub use service::{Addresses, Service, ServiceName};
+pub use simulator::{OrgSize, Simulator};
