@@ -41,10 +41,10 @@ pub(crate) struct Map {
     #[arg(value_parser = argument::value_assignment, group = "verdicts")]
     decisions: Vec<Assignment>,
     /// Salesforce value that leaves the Lane field as it is; may be given several times.
-    #[arg(long, group = "verdicts")]
+    #[arg(long, group = "verdicts", allow_hyphen_values = true)]
     ignore: Vec<String>,
     /// Salesforce value that is open again; may be given several times.
-    #[arg(long, group = "verdicts")]
+    #[arg(long, group = "verdicts", allow_hyphen_values = true)]
     reopen: Vec<String>,
     /// Also map each open value to the option of the same name, whatever its case, spaces and signs.
     #[arg(long, group = "verdicts")]

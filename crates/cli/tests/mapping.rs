@@ -161,19 +161,20 @@ async fn values_are_decided_by_hand_and_by_name_in_one_save() {
         assert!(!request.validate_only);
         Ok(wire::BatchUpdateValueMappingsResponse { preview: None, etag: "v2".into(), mapping_version: 8 })
     });
-    let args = ["values", "map", "account", "tier", "A = 1=smb", "--ignore", "Bronze", "--match-same-names", "--json"];
+    let args =
+        ["values", "map", "account", "tier", "A = 1=smb", "--ignore", "--None--", "--match-same-names", "--json"];
     let ended = lanesync(&services, &args).await;
     assert_eq!(ended.code, 0, "{}", ended.err);
     let expected = json!([
         {"value": "A = 1", "decision": "map", "option": "smb"},
-        {"value": "Bronze", "decision": "ignore", "option": null},
+        {"value": "--None--", "decision": "ignore", "option": null},
         {"value": "Mid market", "decision": "map", "option": "mid_market"},
     ]);
     let answer = ended.json();
     assert_eq!((&answer["decided"], &answer["etag"], &answer["mapping_version"]), (&expected, &json!("v2"), &json!(8)));
     let asked = services.asked::<wire::BatchUpdateValueMappingsRequest>("batch_update_value_mappings");
     let sent: Vec<_> = asked[0].values.iter().map(|value| (value.value.as_str(), value.decision)).collect();
-    assert_eq!(sent, [("A = 1", 2), ("Bronze", 3), ("Mid market", 2)]);
+    assert_eq!(sent, [("A = 1", 2), ("--None--", 3), ("Mid market", 2)]);
     assert_eq!(asked[0].etag, "v1");
 }
 
