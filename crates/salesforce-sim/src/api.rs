@@ -105,12 +105,7 @@ pub(crate) struct Outcome {
 pub(crate) fn answer(world: &World, call: &Call) -> Outcome {
     let endpoint = Endpoint::of(call);
     let token = call.token().map(str::to_owned);
-    let session = token
-        .as_deref()
-        .filter(|_| {
-            endpoint.counts() || endpoint == Endpoint::Identity || endpoint == Endpoint::Userinfo
-        })
-        .and_then(|token| world.session(token));
+    let session = token.as_deref().and_then(|token| world.session(token));
     let org = session.as_ref().map(|session| session.org);
     let speaks_api = session.as_ref().is_none_or(|session| {
         session
