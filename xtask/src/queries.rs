@@ -79,7 +79,7 @@ fn describe(service: &str, folder: &Path) -> anyhow::Result<BTreeMap<OsString, V
     let outcome = outcome?;
     if !outcome.status.success() {
         say(&String::from_utf8_lossy(&outcome.stderr));
-        bail!("the queries of {service} do not fit the tables");
+        bail!("{service} does not compile against the tables");
     }
     descriptions(described.path())
 }
