@@ -109,11 +109,7 @@ impl MappingService for Api {
 }
 
 impl Mapper {
-    async fn start_replay(
-        &self,
-        workspace: domain::WorkspaceId,
-        everything: bool,
-    ) -> Result<wire::Replay, Status> {
+    async fn start_replay(&self, workspace: domain::WorkspaceId, everything: bool) -> Result<wire::Replay, Status> {
         let mut tx = self.transaction(workspace).await?;
         let known = store::workspace_for_update(&mut tx, workspace).await?.ok_or_else(refusal::not_found)?;
         if !known.plan.includes_salesforce() {

@@ -1,11 +1,12 @@
 //! Field mappings: read, suggest, check, preview, save.
 
-use contract::convert;
 use contract::common::v1 as common;
+use contract::convert;
 use contract::mapper::v1 as wire;
 use domain::{FieldType, Kind, Object, WorkspaceId};
 use mapping::{
-    CheckedEntry, Entry, Fit, KindMapping, ObjectSchema, Problem, RequestedEntry, Violation, check_entries, suggest_fields,
+    CheckedEntry, Entry, Fit, KindMapping, ObjectSchema, Problem, RequestedEntry, Violation, check_entries,
+    suggest_fields,
 };
 use sqlx::PgConnection;
 use tonic::Status;
@@ -116,14 +117,8 @@ impl Mapper {
             None if !only_unmaps(old.kind(kind), &requested) => return Err(refusal::etag_mismatch()),
             None => reduced(old.kind(kind), &requested)?,
         };
-        let change = Change {
-            workspace: &known,
-            kind,
-            old: &old,
-            changed,
-            schemas: schemas.as_deref(),
-            rows: Rows::Fields,
-        };
+        let change =
+            Change { workspace: &known, kind, old: &old, changed, schemas: schemas.as_deref(), rows: Rows::Fields };
         if request.validate_only || is_same(old.kind(kind), &change.changed) {
             let (_, _, preview) = self.preview(&mut tx, &change).await?;
             let mapping = to_wire(workspace, &change.changed, &before);
@@ -151,28 +146,22 @@ fn only_unmaps(rules: &KindRules, requested: &[RequestedEntry]) -> bool {
 fn reduced(rules: &KindRules, requested: &[RequestedEntry]) -> Result<KindRules, Status> {
     let is_requested = |field: &str| requested.iter().any(|entry| entry.lane_field == field);
     let is_default_name = |entry: &Entry| rules.mapping.kind == Kind::Contact && entry.field.as_str() == "name";
-    let stays =
-        |entry: &Entry| is_requested(entry.field.as_str()) || (!requested.is_empty() && is_default_name(entry));
+    let stays = |entry: &Entry| is_requested(entry.field.as_str()) || (!requested.is_empty() && is_default_name(entry));
     let missing: Vec<_> = rules
         .mapping
         .entries
         .iter()
         .filter(|entry| entry.required && !requested.is_empty() && !stays(entry))
-        .map(|entry| to_violation(&Violation {
-            lane_field: entry.field.as_str().to_owned(),
-            problem: Problem::RequiredMissing,
-        }))
+        .map(|entry| {
+            to_violation(&Violation { lane_field: entry.field.as_str().to_owned(), problem: Problem::RequiredMissing })
+        })
         .collect();
     if !missing.is_empty() {
         return Err(refusal::field_mapping_invalid(missing));
     }
     let kept = rules.mapping.entries.iter().zip(&rules.sources).filter(|(entry, _)| stays(entry));
     let (entries, sources) = kept.map(|(entry, source)| (entry.clone(), *source)).unzip();
-    Ok(KindRules {
-        fields: rules.fields.clone(),
-        mapping: KindMapping { entries, ..rules.mapping.clone() },
-        sources,
-    })
+    Ok(KindRules { fields: rules.fields.clone(), mapping: KindMapping { entries, ..rules.mapping.clone() }, sources })
 }
 
 /// Checks what is requested and makes rules of it.
@@ -210,9 +199,7 @@ fn entry(
     values: std::collections::HashMap<String, mapping::Decision>,
 ) -> Entry {
     let known = rules.entry(checked.field.as_str()).filter(|known| {
-        known.path == checked.path
-            && known.lead_path == checked.lead_path
-            && known.multi_select == checked.multi_select
+        known.path == checked.path && known.lead_path == checked.lead_path && known.multi_select == checked.multi_select
     });
     let required = rules.field(checked.field.as_str()).is_some_and(|field| field.required);
     Entry {

@@ -170,7 +170,11 @@ fn new_field(field: wire::LaneField) -> Result<LaneField, Status> {
     let id = if field.id.is_empty() { id_of(&field.display_name) } else { field.id };
     let parsed = id.parse::<FieldId>().ok().filter(FieldId::is_custom).filter(|id| id.as_str() != "custom_");
     let Some(parsed) = parsed else {
-        return Err(invalid(&id, "field_id_invalid", "a custom field's id is custom_ and lower-case letters and digits"));
+        return Err(invalid(
+            &id,
+            "field_id_invalid",
+            "a custom field's id is custom_ and lower-case letters and digits",
+        ));
     };
     name(parsed.as_str(), &field.display_name)?;
     if field_type != FieldType::Option && !field.options.is_empty() {

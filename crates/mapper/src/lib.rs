@@ -36,15 +36,17 @@ mod wire;
 mod workspaces;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use contract::admin::v1::workspace_state_service_server::WorkspaceStateServiceServer;
 use contract::extractor::v1::schema_service_client::SchemaServiceClient;
 use contract::mapper::v1::mapping_service_server::MappingServiceServer;
 use contract::mapper::v1::read_plan_service_server::ReadPlanServiceServer;
-use contract::streams;
+use contract::streams::{self, StreamSpec};
 use contract::writer::v1::apply_service_client::ApplyServiceClient;
 use messaging::Bus;
+use secrecy::ExposeSecret;
 use service::Lifecycle;
 use service::grpc::Peer;
 use service::health::Health;
@@ -55,6 +57,9 @@ use tokio_util::sync::CancellationToken;
 
 pub use api::Api;
 pub use config::Config;
+
+/// The streams that the mapper reads and writes.
+const STREAMS: [StreamSpec; 4] = [streams::RAW, streams::MAPPED, streams::EVENTS, streams::CMD];
 
 /// The process's name.
 pub const SERVICE: &str = "lanesync-mapper";
@@ -125,12 +130,10 @@ impl Mapper {
 /// When Postgres or NATS is not there at the start, or a task ends unasked.
 pub async fn run(config: Config) -> anyhow::Result<()> {
     let health = Health::new().await;
-    let board = Board::new(SERVICE, env!("CARGO_PKG_VERSION"))
-        .depends_on("postgres", true)
-        .depends_on("nats", true);
+    let board = Board::new(SERVICE, env!("CARGO_PKG_VERSION")).depends_on("postgres", true).depends_on("nats", true);
     let pool = service::postgres::connect(&config.database, SERVICE).await?;
-    let bus = Bus::connect(&nats(&config)?).await?;
-    messaging::setup::verify(&bus).await.context("looking at the streams")?;
+    let bus = Bus::connect(&nats(&config.nats)?).await?;
+    messaging::setup::verify(&bus, &STREAMS, &[streams::MAPPER]).await.context("looking at the streams")?;
     let mapper = Arc::new(Mapper::new(&config, pool.clone(), bus.clone())?);
 
     let mut tasks = Lifecycle::new(config.common.shutdown_grace);
@@ -140,13 +143,31 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         .add_service(WorkspaceStateServiceServer::new(Api::new(Arc::clone(&mapper))));
     tasks.spawn("serve gRPC", server.serve(tasks.stopping()));
     tasks.spawn("watch Postgres", service::postgres::watch(pool, board.clone(), tasks.stopping()));
-    tasks.spawn("watch NATS", messaging_watch(bus.clone(), board, tasks.stopping()));
-    tasks.spawn(
-        "map chunks",
-        Arc::clone(&mapper).map_chunks(config.batch, config.workers, tasks.stopping()),
-    );
+    tasks.spawn("watch NATS", watch_nats(bus.clone(), board, tasks.stopping()));
+    tasks.spawn("map chunks", Arc::clone(&mapper).map_chunks(config.batch, config.workers, tasks.stopping()));
     mapper.spawn_chores(&mut tasks);
     let outcome = tasks.run().await;
     bus.drain().await;
     outcome
+}
+
+fn nats(config: &service::config::Nats) -> anyhow::Result<messaging::Config> {
+    let password = config.nats_password_file.as_deref().map(service::config::secret).transpose()?;
+    Ok(messaging::Config {
+        url: config.nats_url.clone(),
+        user: config.nats_user.clone(),
+        password: password.map(|password| password.expose_secret().to_owned()),
+        client_name: SERVICE.to_owned(),
+    })
+}
+
+async fn watch_nats(bus: Bus, board: Board, stopping: CancellationToken) -> anyhow::Result<()> {
+    let mut tick = tokio::time::interval(Duration::from_millis(500));
+    loop {
+        tokio::select! {
+            () = stopping.cancelled() => return Ok(()),
+            _ = tick.tick() => {}
+        }
+        if bus.is_connected() { board.up("nats") } else { board.down("nats", "disconnected") }
+    }
 }

@@ -93,10 +93,8 @@ impl Sides<'_> {
             let (old, new) = readers.entry(key).or_insert_with(|| {
                 let fields = lists.get(&key.0).map(AsRef::as_ref).unwrap_or_default();
                 let currency = key.1.and_then(|code| code.parse().ok());
-                let reader = |compiled: &'_ Compiled| {
-                    compiled.reader(fields.iter().map(String::as_str), currency.clone())
-                };
-                (bind(self.old, reader), bind(self.new, reader))
+                let names = || fields.iter().map(String::as_str);
+                (self.old.reader(names(), currency.clone()), self.new.reader(names(), currency))
             });
             let before = mapped(self.old, old, row);
             let after = mapped(self.new, new, row);
@@ -139,11 +137,6 @@ impl Sides<'_> {
             }
         }
     }
-}
-
-/// Names the lifetime that a closure can't: the reader lives as long as its mapping.
-fn bind<'c>(compiled: &'c Compiled, reader: impl Fn(&Compiled) -> Reader<'_>) -> Reader<'c> {
-    reader(compiled)
 }
 
 fn mapped<'a>(compiled: &Compiled, reader: &Reader<'_>, row: &'a Stored) -> Mapped<'a> {

@@ -13,13 +13,13 @@ use messaging::Publication;
 use sqlx::PgConnection;
 use tokio_util::sync::CancellationToken;
 
+use crate::Mapper;
 use crate::lists::Lists;
 use crate::metrics::{self, MappedCounts};
 use crate::rules::Rules;
 use crate::source::{self, Stored};
 use crate::store::{self, StoreError, Workspace};
 use crate::wire::{self, Told};
-use crate::Mapper;
 
 /// Rows mapped and published together.
 const PAGE: i64 = 4_000;
@@ -129,7 +129,10 @@ impl Mapper {
                 match self.lease().await {
                     Ok(Some(leased)) => {
                         if let Err(error) = self.drive(leased, &stopping).await {
-                            tracing::warn!(error = format!("{:#}", anyhow::Error::from(error)), "replaying; it goes on");
+                            tracing::warn!(
+                                error = format!("{:#}", anyhow::Error::from(error)),
+                                "replaying; it goes on"
+                            );
                             break;
                         }
                     }
@@ -259,8 +262,7 @@ impl Mapper {
         let (mut object, mut after) = cursor.unwrap_or((Object::Account, String::new()));
         let rows = loop {
             let (workspace, epoch) = (leased.workspace, leased.epoch);
-            let rows =
-                source::page_to_replay(&mut tx, workspace, object, epoch, leased.version, &after, PAGE).await?;
+            let rows = source::page_to_replay(&mut tx, workspace, object, epoch, leased.version, &after, PAGE).await?;
             if !rows.is_empty() {
                 break rows;
             }
@@ -385,10 +387,8 @@ impl Mapper {
             };
             let Some(last) = applied.last() else { break };
             position = last.position;
-            let objects: Vec<&str> = applied
-                .iter()
-                .map(|chunk| contract::convert::object(chunk.object).map_or("", Object::token))
-                .collect();
+            let objects: Vec<&str> =
+                applied.iter().map(|chunk| contract::convert::object(chunk.object).map_or("", Object::token)).collect();
             let pages: Vec<i32> = applied.iter().map(|chunk| i32::try_from(chunk.page).unwrap_or(-1)).collect();
             let chunks: Vec<i32> = applied.iter().map(|chunk| i32::try_from(chunk.chunk).unwrap_or(-1)).collect();
             let read_seqs: Vec<i64> = applied.iter().map(|chunk| chunk.read_seq).collect();
@@ -433,9 +433,7 @@ impl Mapper {
 impl Leased {
     /// Whether the replay still brings what is in force.
     fn is_current(&self, known: Option<&Workspace>) -> bool {
-        known.is_some_and(|known| {
-            known.connected && known.epoch == self.epoch && known.mapping_version == self.version
-        })
+        known.is_some_and(|known| known.connected && known.epoch == self.epoch && known.mapping_version == self.version)
     }
 }
 

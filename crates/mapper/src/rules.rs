@@ -266,7 +266,11 @@ pub(crate) async fn load_fields(
 pub(crate) type Decisions = HashMap<String, HashMap<String, Decision>>;
 
 /// Reads the decisions of a kind, also of fields that are not mapped now.
-pub(crate) async fn load_decisions(conn: &mut PgConnection, workspace: WorkspaceId, kind: Kind) -> Result<Decisions, StoreError> {
+pub(crate) async fn load_decisions(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
+    kind: Kind,
+) -> Result<Decisions, StoreError> {
     let rows = sqlx::query!(
         r#"select field, value, option_key from mapper.value_mapping where workspace_id = $1 and kind = $2"#,
         workspace.0,

@@ -125,12 +125,7 @@ async fn wish_for_reads(
 }
 
 /// Returns how many values are open under the new mapping that were not before.
-async fn would_open(
-    conn: &mut PgConnection,
-    change: &Change<'_>,
-    new: &Rules,
-    pass: &Pass,
-) -> Result<i64, StoreError> {
+async fn would_open(conn: &mut PgConnection, change: &Change<'_>, new: &Rules, pass: &Pass) -> Result<i64, StoreError> {
     let (old, new) = (change.old.kind(change.kind), new.kind(change.kind));
     let known = registry::values(conn, change.workspace.id, change.kind).await?;
     let mut carried: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();

@@ -31,11 +31,9 @@ impl Mapper {
     async fn round(&self, stopping: &CancellationToken) -> Result<(), StoreError> {
         let mut conn = self.pool.acquire().await?;
         let workspaces = store::workspaces(&mut conn).await?;
-        sqlx::query!(
-            "delete from mapper.replay where ended_at < now() - interval '7 days'"
-        )
-        .execute(&mut *conn)
-        .await?;
+        sqlx::query!("delete from mapper.replay where ended_at < now() - interval '7 days'")
+            .execute(&mut *conn)
+            .await?;
         drop(conn);
         let mut shown = 0;
         for workspace in workspaces {

@@ -35,7 +35,8 @@ impl Mapper {
         let known = store::workspace(&mut tx, workspace).await?.ok_or_else(refusal::not_found)?;
         let rules = self.rules.at(&mut tx, workspace, known.mapping_version).await?;
         option_field(rules.kind(kind), &request.field)?;
-        let decisions = rules::load_decisions(&mut tx, workspace, kind).await?.remove(&request.field).unwrap_or_default();
+        let decisions =
+            rules::load_decisions(&mut tx, workspace, kind).await?.remove(&request.field).unwrap_or_default();
         let sums = self.arr_of(&mut tx, &known, kind, &rules).await?;
         let values = registry::values(&mut tx, workspace, kind).await?;
         let is_of_interest =
@@ -130,11 +131,7 @@ impl Mapper {
         }
         let (new, preview) = self.save(tx, change).await?;
         self.tell_writer(workspace).await;
-        Ok(wire::BatchUpdateValueMappingsResponse {
-            preview: Some(preview),
-            etag: after,
-            mapping_version: new.version,
-        })
+        Ok(wire::BatchUpdateValueMappingsResponse { preview: Some(preview), etag: after, mapping_version: new.version })
     }
 
     async fn arr_of(
