@@ -1,0 +1,280 @@
+//! Takes messages from a durable consumer and settles each: the one place where "can trying again help?" is acted on.
+
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_nats::jetstream::consumer::{PullConsumer, pull};
+use async_nats::jetstream::{self, AckKind};
+use contract::streams::ConsumerSpec;
+use contract::{headers, subjects};
+use futures::{FutureExt, StreamExt};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use crate::{Bus, Delivery, Outcome, metrics};
+
+/// Work longer than this tells the server that it goes on, well before the delivery would be repeated.
+const PROGRESS: Duration = Duration::from_secs(10);
+/// How long one pull waits for messages.
+const EXPIRES: Duration = Duration::from_secs(5);
+
+/// How much to take at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Most deliveries handed over together.
+    pub batch: usize,
+    /// Batches in hand at the same time.
+    pub workers: usize,
+    /// The stage's name in dead letters.
+    pub stage: &'static str,
+}
+
+/// What a service does with messages.
+pub trait Handler: Send + Sync + 'static {
+    /// Returns one outcome per delivery, in their order. A delivery that failed before comes alone.
+    fn handle(&self, deliveries: &[Delivery]) -> impl Future<Output = Vec<Outcome>> + Send;
+
+    /// Decides about a single delivery whose handling panicked.
+    fn handle_panic(&self, delivery: &Delivery) -> impl Future<Output = Outcome> + Send {
+        let _ = delivery;
+        std::future::ready(Outcome::Retry { reason: "panicked" })
+    }
+}
+
+/// The consumer can't be read; the process should end and be started again.
+#[derive(Debug, thiserror::Error)]
+pub enum ConsumeError {
+    /// The durable consumer is not there: migrations did not run.
+    #[error("finding consumer {durable} of stream {stream}")]
+    Missing {
+        /// Stream.
+        stream: &'static str,
+        /// Durable name.
+        durable: &'static str,
+        /// What the server said.
+        #[source]
+        source: jetstream::stream::ConsumerError,
+    },
+    /// A worker ended by itself.
+    #[error("a worker of the consumer ended")]
+    WorkerEnded,
+}
+
+/// Handles messages until `stopping`; then finishes what is in hand and gives back the rest.
+///
+/// # Errors
+/// [`ConsumeError`] when the consumer is missing or breaks down for good.
+pub async fn consume<H: Handler>(
+    bus: &Bus,
+    spec: ConsumerSpec,
+    options: Options,
+    handler: Arc<H>,
+    stopping: CancellationToken,
+) -> Result<(), ConsumeError> {
+    let mut workers = JoinSet::new();
+    for _ in 0..options.workers.max(1) {
+        let worker = Worker {
+            bus: bus.clone(),
+            consumer: find(bus, spec).await?,
+            spec,
+            options,
+            handler: Arc::clone(&handler),
+            stopping: stopping.clone(),
+        };
+        workers.spawn(worker.run());
+    }
+    while workers.join_next().await.is_some() {
+        if !stopping.is_cancelled() {
+            return Err(ConsumeError::WorkerEnded);
+        }
+    }
+    Ok(())
+}
+
+async fn find(bus: &Bus, spec: ConsumerSpec) -> Result<PullConsumer, ConsumeError> {
+    bus.context()
+        .get_consumer_from_stream::<pull::Config, _, _>(spec.durable, spec.stream)
+        .await
+        .map_err(|source| ConsumeError::Missing { stream: spec.stream, durable: spec.durable, source })
+}
+
+struct Worker<H> {
+    bus: Bus,
+    consumer: PullConsumer,
+    spec: ConsumerSpec,
+    options: Options,
+    handler: Arc<H>,
+    stopping: CancellationToken,
+}
+
+impl<H: Handler> Worker<H> {
+    async fn run(self) {
+        while !self.stopping.is_cancelled() {
+            let messages =
+                self.consumer.stream().max_messages_per_batch(self.options.batch).expires(EXPIRES).messages().await;
+            match messages {
+                Ok(messages) => self.drain(messages).await,
+                Err(error) => {
+                    tracing::warn!(error = %error, consumer = self.spec.durable, "pulling messages");
+                    self.pause().await;
+                }
+            }
+        }
+    }
+
+    async fn pause(&self) {
+        let _ = tokio::time::timeout(Duration::from_secs(1), self.stopping.cancelled()).await;
+    }
+
+    /// Handles what the pull brings until it breaks or the process stops.
+    async fn drain(&self, messages: pull::Stream) {
+        let mut batches = messages.ready_chunks(self.options.batch);
+        loop {
+            let batch = tokio::select! {
+                biased;
+                () = self.stopping.cancelled() => break,
+                batch = batches.next() => batch,
+            };
+            let Some(batch) = batch else { return };
+            let (mut deliveries, mut broken) = (Vec::with_capacity(batch.len()), false);
+            for message in batch {
+                match message {
+                    Ok(message) => deliveries.extend(Delivery::new(message, self.spec.filter)),
+                    Err(error) => {
+                        tracing::warn!(error = %error, consumer = self.spec.durable, "reading messages");
+                        broken = true;
+                    }
+                }
+            }
+            self.handle(deliveries).await;
+            if broken {
+                self.pause().await;
+                return;
+            }
+        }
+        // What was fetched and not begun goes to another replica at once.
+        while let Some(Some(batch)) = batches.next().now_or_never() {
+            for message in batch.into_iter().flatten() {
+                let _ = message.ack_with(AckKind::Nak(None)).await;
+            }
+        }
+    }
+
+    /// Handles fresh deliveries together; one that failed before alone, so that it can't hold up its neighbours.
+    async fn handle(&self, deliveries: Vec<Delivery>) {
+        let (fresh, again): (Vec<_>, Vec<_>) = deliveries.into_iter().partition(|delivery| delivery.delivered() == 1);
+        if !fresh.is_empty() {
+            self.handle_together(fresh).await;
+        }
+        for delivery in again {
+            self.handle_together(vec![delivery]).await;
+        }
+    }
+
+    async fn handle_together(&self, deliveries: Vec<Delivery>) {
+        let begun = Instant::now();
+        let span = deliveries.first().map_or_else(tracing::Span::none, |first| first.span().clone());
+        let outcomes = {
+            let work = AssertUnwindSafe(self.handler.handle(&deliveries)).catch_unwind().instrument(span);
+            tokio::pin!(work);
+            let mut progress = tokio::time::interval_at(tokio::time::Instant::now() + PROGRESS, PROGRESS);
+            loop {
+                tokio::select! {
+                    outcomes = &mut work => break outcomes,
+                    _ = progress.tick() => {
+                        for delivery in &deliveries {
+                            let _ = delivery.message.ack_with(AckKind::Progress).await;
+                        }
+                    }
+                }
+            }
+        };
+        metrics::processed(self.spec.filter, deliveries.len(), begun.elapsed());
+        let outcomes = match outcomes {
+            Ok(outcomes) => outcomes,
+            Err(_) => self.after_panic(&deliveries).await,
+        };
+        // A handler that returned too few outcomes said nothing about the rest: they come again.
+        let outcomes = outcomes.into_iter().chain(std::iter::repeat(Outcome::Retry { reason: "no_outcome" }));
+        for (delivery, outcome) in deliveries.iter().zip(outcomes) {
+            self.settle(delivery, outcome).instrument(delivery.span().clone()).await;
+        }
+    }
+
+    async fn after_panic(&self, deliveries: &[Delivery]) -> Vec<Outcome> {
+        tracing::error!(consumer = self.spec.durable, "handling a message panicked");
+        match deliveries {
+            [single] => vec![self.handler.handle_panic(single).await],
+            several => vec![Outcome::Retry { reason: "panicked" }; several.len()],
+        }
+    }
+
+    /// Tells the server what became of a message. A message is let go only after its dead letter is stored.
+    ///
+    /// A settlement that fails is repeated by the redelivery; every effect is safe to repeat.
+    async fn settle(&self, delivery: &Delivery, outcome: Outcome) {
+        let settled = match outcome {
+            Outcome::Done => delivery.message.double_ack().await,
+            Outcome::Retry { reason } => {
+                let delay = retry_delay(delivery.delivered());
+                tracing::info!(reason, delay_ms = delay.as_millis() as u64, "message comes again");
+                delivery.message.ack_with(AckKind::Nak(Some(delay))).await
+            }
+            Outcome::Reject { reason } => {
+                if let Err(error) = self.keep_dead_letter(delivery, reason).await {
+                    tracing::warn!(error = %error, "storing a dead letter; the message comes again");
+                    return;
+                }
+                delivery.message.ack_with(AckKind::Term).await
+            }
+        };
+        if let Err(error) = settled {
+            tracing::warn!(error = %error, "settling a message; it comes again");
+        }
+    }
+
+    async fn keep_dead_letter(&self, delivery: &Delivery, reason: &'static str) -> Result<(), async_nats::Error> {
+        let mut map = delivery.headers_without(headers::MESSAGE_ID);
+        map.insert(headers::DLQ_STAGE, self.options.stage);
+        map.insert(headers::DLQ_REASON, reason);
+        map.insert(headers::DLQ_ORIGIN_SUBJECT, delivery.subject());
+        map.insert(headers::DLQ_ORIGIN_SEQ, delivery.stream_sequence().to_string().as_str());
+        let subject = subjects::dead_letter(self.options.stage, delivery.subject());
+        let ack = self.bus.context().publish_with_headers(subject, map, delivery.payload().clone()).await?;
+        ack.await?;
+        metrics::dead_letter(self.options.stage, reason);
+        tracing::error!(reason, stage = self.options.stage, "message kept as a dead letter");
+        Ok(())
+    }
+}
+
+/// Returns how long to wait before delivery `delivered` + 1, with up to a fifth of jitter.
+fn retry_delay(delivered: i64) -> Duration {
+    const STEPS: [Duration; 5] = [
+        Duration::from_secs(1),
+        Duration::from_secs(5),
+        Duration::from_secs(30),
+        Duration::from_secs(120),
+        Duration::from_secs(600),
+    ];
+    let step = usize::try_from(delivered - 1).unwrap_or(0).min(STEPS.len() - 1);
+    let jitter = RandomState::new().hash_one(delivered) % 200;
+    STEPS[step] + STEPS[step] * u32::try_from(jitter).unwrap_or(0) / 1_000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_delay_grows_and_stays_within_its_step() {
+        for (delivered, seconds) in [(1, 1), (2, 5), (3, 30), (4, 120), (5, 600), (500, 600)] {
+            let delay = retry_delay(delivered).as_secs_f64() / f64::from(seconds);
+            assert!((1.0..1.2).contains(&delay), "{delivered}: {delay}");
+        }
+    }
+}

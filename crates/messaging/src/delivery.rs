@@ -1,0 +1,154 @@
+//! A message as a service sees it, and what may become of it.
+
+use async_nats::HeaderMap;
+use async_nats::jetstream::Message;
+use bytes::Bytes;
+use contract::{body, headers};
+use tracing::{Span, info_span};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+use crate::trace;
+
+/// What became of a message; decides how it is settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Its effect is durable.
+    Done,
+    /// Trying again can help; the delay grows with the number of deliveries.
+    Retry {
+        /// Stable reason.
+        reason: &'static str,
+    },
+    /// Trying again can't help: kept as a dead letter, then let go.
+    Reject {
+        /// Stable reason.
+        reason: &'static str,
+    },
+}
+
+/// The message is not what its subject promises. Trying again can't help.
+#[derive(Debug, thiserror::Error)]
+pub enum UnreadableMessage {
+    /// Another message type than expected.
+    #[error("message type is not {expected}")]
+    WrongType {
+        /// What was expected.
+        expected: &'static str,
+    },
+    /// A schema that this build does not know.
+    #[error("schema version is unknown")]
+    UnknownSchema,
+    /// The body can't be decoded.
+    #[error("reading the body")]
+    Body(#[from] body::DecodeError),
+}
+
+/// One delivery of a message.
+#[derive(Debug)]
+pub struct Delivery {
+    pub(crate) message: Message,
+    stream_sequence: u64,
+    delivered: i64,
+    span: Span,
+}
+
+impl Delivery {
+    pub(crate) fn new(message: Message, filter: &'static str) -> Option<Self> {
+        let (stream_sequence, delivered) = {
+            let info = message.info().ok()?;
+            (info.stream_sequence, info.delivered)
+        };
+        let span = info_span!(
+            "process",
+            otel.name = format!("process {filter}"),
+            otel.kind = "consumer",
+            messaging.system = "nats",
+            messaging.operation.name = "process",
+            messaging.operation.type = "process",
+            messaging.destination.name = message.subject.as_str(),
+            messaging.destination.template = filter,
+            lanesync.nats.stream_sequence = stream_sequence,
+            lanesync.nats.delivery_count = delivered,
+        );
+        if let Some(headers) = &message.headers {
+            let producer = trace::extract(headers);
+            // Fails only when no telemetry is installed: then there is no trace to continue.
+            let _ = span.set_parent(producer);
+        }
+        Some(Self { message, stream_sequence, delivered, span })
+    }
+
+    /// Returns the subject.
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        &self.message.subject
+    }
+
+    /// Returns a header.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.message.headers.as_ref()?.get(name).map(|value| value.as_str())
+    }
+
+    /// Returns the body as it travelled.
+    #[must_use]
+    pub fn payload(&self) -> &Bytes {
+        &self.message.payload
+    }
+
+    /// Returns the position in the stream.
+    #[must_use]
+    pub fn stream_sequence(&self) -> u64 {
+        self.stream_sequence
+    }
+
+    /// Returns how often it was delivered; nothing but the delay of a retry may rest on it.
+    #[must_use]
+    pub fn delivered(&self) -> i64 {
+        self.delivered
+    }
+
+    /// Returns the span of processing it: a child of the span that published it.
+    #[must_use]
+    pub fn span(&self) -> &Span {
+        &self.span
+    }
+
+    /// Returns the trace id in lower-case hex when the trace is sampled.
+    #[must_use]
+    pub fn trace_id(&self) -> Option<String> {
+        trace::trace_id(&self.span)
+    }
+
+    /// Reads the body as an `M` named `message_type`.
+    ///
+    /// # Errors
+    /// [`UnreadableMessage`]; the same bytes fail again.
+    pub fn decode<M: prost::Message + Default>(&self, message_type: &'static str) -> Result<M, UnreadableMessage> {
+        if self.header(headers::MESSAGE_TYPE) != Some(message_type) {
+            return Err(UnreadableMessage::WrongType { expected: message_type });
+        }
+        let schema = self.header(headers::SCHEMA).and_then(|text| text.parse::<u32>().ok());
+        if !schema.is_some_and(|schema| (1..=headers::SCHEMA_VERSION).contains(&schema)) {
+            return Err(UnreadableMessage::UnknownSchema);
+        }
+        if self.header(headers::CONTENT_ENCODING) == Some("zstd") {
+            return Ok(body::unpack(&self.message.payload)?);
+        }
+        M::decode(self.message.payload.clone()).map_err(|error| body::DecodeError::Protobuf(error).into())
+    }
+
+    /// Returns the headers but one; a dead letter must not be taken for a duplicate of the raw chunk.
+    pub(crate) fn headers_without(&self, left_out: &str) -> HeaderMap {
+        let mut kept = HeaderMap::new();
+        for (name, values) in self.message.headers.iter().flat_map(HeaderMap::iter) {
+            let name: &str = name.as_ref();
+            if name != left_out {
+                for value in values {
+                    kept.append(name, value.as_str());
+                }
+            }
+        }
+        kept
+    }
+}
