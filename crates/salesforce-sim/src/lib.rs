@@ -43,8 +43,7 @@ pub use id::{Id, InvalidId};
 pub use lifecycle::{Conversion, Converted};
 pub use oauth::AppSpec;
 pub use oracle::{
-    Because, Counts, Expected, LaneKind, LaneValue, Options, Paths, Purged, Question, State,
-    Unmapped, Verdict,
+    Because, Counts, Expected, LaneKind, LaneValue, Options, Paths, Purged, Question, State, Unmapped, Verdict,
 };
 pub use org::OrgSpec;
 pub use seed::Seed;

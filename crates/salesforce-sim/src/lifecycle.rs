@@ -44,10 +44,7 @@ impl Org {
         }
         self.bin(table, row, stamp);
         for child in &gone[1..] {
-            if let Some((table, row)) = self
-                .find(*child)
-                .filter(|(table, row)| !self.tables[*table].is_deleted(*row))
-            {
+            if let Some((table, row)) = self.find(*child).filter(|(table, row)| !self.tables[*table].is_deleted(*row)) {
                 self.bin(table, row, stamp);
             }
         }
@@ -58,20 +55,15 @@ impl Org {
         let id = self.tables[table].id(row);
         self.tables[table].set(row, IS_DELETED, Value::Bool(true));
         self.touch(table, row, stamp);
-        self.deletions.push(Deletion {
-            table,
-            id,
-            at_ms: stamp,
-        });
+        self.deletions.push(Deletion { table, id, at_ms: stamp });
     }
 
     /// Live records whose lookup names `parent`.
     pub(crate) fn children(&self, table: usize, field: &str, parent: Id) -> Vec<Id> {
         let column = self.schema(table).known(field);
         let records = &self.tables[table];
-        let rows = records.all().filter(|row| {
-            records.cell(*row, column).as_id() == Some(parent) && !records.is_deleted(*row)
-        });
+        let rows =
+            records.all().filter(|row| records.cell(*row, column).as_id() == Some(parent) && !records.is_deleted(*row));
         rows.map(|row| records.id(row)).collect()
     }
 
@@ -79,17 +71,9 @@ impl Org {
     pub(crate) fn undelete(&mut self, id: Id, stamp: i64) -> Result<Vec<Id>, Refusal> {
         let (table, row) = self.find(id).ok_or_else(Refusal::not_found)?;
         if !self.tables[table].is_deleted(row) {
-            return Err(Refusal::bad(
-                "UNDELETE_FAILED",
-                "entity is not in recycle bin",
-            ));
+            return Err(Refusal::bad("UNDELETE_FAILED", "entity is not in recycle bin"));
         }
-        let went_ms = self
-            .deletions
-            .iter()
-            .rev()
-            .find(|deletion| deletion.id == id)
-            .map(|deletion| deletion.at_ms);
+        let went_ms = self.deletions.iter().rev().find(|deletion| deletion.id == id).map(|deletion| deletion.at_ms);
         let mut back = vec![id];
         if table == ACCOUNT {
             let together: Vec<Id> = self
@@ -100,8 +84,7 @@ impl Org {
                 .collect();
             back.extend(together.into_iter().filter(|child| {
                 self.find(*child).is_some_and(|(table, row)| {
-                    self.tables[table].is_deleted(row)
-                        && self.cell(table, row, "AccountId").as_id() == Some(id)
+                    self.tables[table].is_deleted(row) && self.cell(table, row, "AccountId").as_id() == Some(id)
                 })
             }));
         }
@@ -113,8 +96,7 @@ impl Org {
             }
             self.touch(table, row, stamp);
         }
-        self.deletions
-            .retain(|deletion| !back.contains(&deletion.id));
+        self.deletions.retain(|deletion| !back.contains(&deletion.id));
         Ok(back)
     }
 
@@ -133,18 +115,12 @@ impl Org {
     pub(crate) fn merge(&mut self, master: Id, losers: &[Id], stamp: i64) -> Result<(), Refusal> {
         let (table, master_row) = self.live(master)?;
         if losers.is_empty() || losers.len() > 2 {
-            return Err(Refusal::bad(
-                "NUMBER_OUTSIDE_VALID_RANGE",
-                "a merge takes one or two losers",
-            ));
+            return Err(Refusal::bad("NUMBER_OUTSIDE_VALID_RANGE", "a merge takes one or two losers"));
         }
         for loser in losers {
             let (other, row) = self.live(*loser)?;
             if other != table || *loser == master {
-                return Err(Refusal::bad(
-                    "INVALID_ID_FIELD",
-                    "merged records must be of one object and distinct",
-                ));
+                return Err(Refusal::bad("INVALID_ID_FIELD", "merged records must be of one object and distinct"));
             }
             self.reparent(table, *loser, master, stamp);
             self.put(table, row, "MasterRecordId", Value::Id(master));
@@ -169,24 +145,13 @@ impl Org {
     }
 
     /// Converts a lead.
-    pub(crate) fn convert_lead(
-        &mut self,
-        lead: Id,
-        how: &Conversion,
-        stamp: i64,
-    ) -> Result<Converted, Refusal> {
+    pub(crate) fn convert_lead(&mut self, lead: Id, how: &Conversion, stamp: i64) -> Result<Converted, Refusal> {
         let (table, row) = self.live(lead)?;
         if table != LEAD {
-            return Err(Refusal::bad(
-                "INVALID_ID_FIELD",
-                "only a lead can be converted",
-            ));
+            return Err(Refusal::bad("INVALID_ID_FIELD", "only a lead can be converted"));
         }
         if self.cell(LEAD, row, "IsConverted").is_true() {
-            return Err(Refusal::bad(
-                "CANNOT_UPDATE_CONVERTED_LEAD",
-                "cannot reference converted lead",
-            ));
+            return Err(Refusal::bad("CANNOT_UPDATE_CONVERTED_LEAD", "cannot reference converted lead"));
         }
         let account = match how.account {
             Some(id) => id,
@@ -258,44 +223,22 @@ impl Org {
             ("ConvertedDate", Value::Date(crate::moment::day_of(stamp))),
             ("ConvertedAccountId", Value::Id(account)),
             ("ConvertedContactId", Value::Id(contact)),
-            (
-                "ConvertedOpportunityId",
-                opportunity.map_or(Value::Null, Value::Id),
-            ),
+            ("ConvertedOpportunityId", opportunity.map_or(Value::Null, Value::Id)),
             ("Status", Value::text("Closed - Converted")),
         ] {
             self.put(LEAD, row, field, value);
         }
         self.touch(LEAD, row, stamp);
-        Ok(Converted {
-            account,
-            contact,
-            opportunity,
-        })
+        Ok(Converted { account, contact, opportunity })
     }
 
-    fn made_from_lead(
-        &mut self,
-        lead: Row,
-        table: usize,
-        pairs: &[(&str, &'static str)],
-        stamp: i64,
-    ) -> Id {
-        let mut cells: Vec<(&str, Value)> = pairs
-            .iter()
-            .map(|(from, to)| (*to, self.cell(LEAD, lead, from).clone()))
-            .collect();
-        let owner = self
-            .cell(LEAD, lead, "OwnerId")
-            .as_id()
-            .filter(|id| id.prefix() == "005")
-            .unwrap_or(self.user);
+    fn made_from_lead(&mut self, lead: Row, table: usize, pairs: &[(&str, &'static str)], stamp: i64) -> Id {
+        let mut cells: Vec<(&str, Value)> =
+            pairs.iter().map(|(from, to)| (*to, self.cell(LEAD, lead, from).clone())).collect();
+        let owner = self.cell(LEAD, lead, "OwnerId").as_id().filter(|id| id.prefix() == "005").unwrap_or(self.user);
         cells.push(("OwnerId", Value::Id(owner)));
         if self.multi_currency {
-            cells.push((
-                "CurrencyIsoCode",
-                self.cell(LEAD, lead, "CurrencyIsoCode").clone(),
-            ));
+            cells.push(("CurrencyIsoCode", self.cell(LEAD, lead, "CurrencyIsoCode").clone()));
         }
         let id = self.next_id(table);
         self.place(table, id, stamp, cells);
@@ -303,13 +246,7 @@ impl Org {
     }
 
     /// In a reused record only empty fields are filled.
-    fn fill_empty(
-        &mut self,
-        lead: Row,
-        id: Id,
-        pairs: &[(&str, &str)],
-        stamp: i64,
-    ) -> Result<(), Refusal> {
+    fn fill_empty(&mut self, lead: Row, id: Id, pairs: &[(&str, &str)], stamp: i64) -> Result<(), Refusal> {
         let (table, row) = self.live(id)?;
         let mut filled = false;
         for (from, to) in pairs {

@@ -127,9 +127,7 @@ async fn main() -> anyhow::Result<()> {
         "username": org.username, "password": org.password, "security_token": org.security_token
     });
     let mut out = std::io::stdout();
-    writeln!(out, "{ready}")
-        .and_then(|()| out.flush())
-        .context("printing the ready line")?;
+    writeln!(out, "{ready}").and_then(|()| out.flush()).context("printing the ready line")?;
     stopped().await.context("waiting for a signal")?;
     simulator.shutdown().await;
     Ok(())

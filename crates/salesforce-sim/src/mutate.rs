@@ -18,18 +18,10 @@ pub(crate) enum Writer {
 
 impl Org {
     /// Checks and types the fields of a write.
-    fn cells(
-        &self,
-        table: usize,
-        fields: &Map<String, Json>,
-        writer: Writer,
-    ) -> Result<Vec<(usize, Value)>, Refusal> {
+    fn cells(&self, table: usize, fields: &Map<String, Json>, writer: Writer) -> Result<Vec<(usize, Value)>, Refusal> {
         let schema = self.schema(table);
         let mut cells = Vec::new();
-        for (name, json) in fields
-            .iter()
-            .filter(|(name, _)| name.as_str() != "attributes")
-        {
+        for (name, json) in fields.iter().filter(|(name, _)| name.as_str() != "attributes") {
             let column = match writer {
                 Writer::Client => schema.visible_column(name),
                 Writer::Owner => schema.column(name),
@@ -46,15 +38,10 @@ impl Org {
                     "Unable to create/update fields: {}. Please check the security settings of this field and verify that it is read/write for your profile or permission set.",
                     field.name
                 );
-                return Err(Refusal::bad("INVALID_FIELD_FOR_INSERT_UPDATE", message)
-                    .on_fields(&[&field.name]));
+                return Err(Refusal::bad("INVALID_FIELD_FOR_INSERT_UPDATE", message).on_fields(&[&field.name]));
             }
             let trimmed = match json {
-                Json::String(text)
-                    if writer == Writer::Client
-                        && field.kind.is_text()
-                        && !field.kind.is_picklist() =>
-                {
+                Json::String(text) if writer == Writer::Client && field.kind.is_text() && !field.kind.is_picklist() => {
                     Json::String(text.trim().to_owned())
                 }
                 other => other.clone(),
@@ -62,42 +49,26 @@ impl Org {
             let Some(value) = from_json(field.kind, &trimmed) else {
                 return Err(Refusal::bad(
                     "JSON_PARSER_ERROR",
-                    format!(
-                        "Cannot deserialize instance of {} from {json}",
-                        field.kind.name()
-                    ),
+                    format!("Cannot deserialize instance of {} from {json}", field.kind.name()),
                 ));
             };
             if let Value::Text(text) = &value {
                 if field.length > 0 && text.chars().count() > field.length as usize {
-                    let message = format!(
-                        "{}: data value too large: {text} (max length={})",
-                        field.label, field.length
-                    );
+                    let message =
+                        format!("{}: data value too large: {text} (max length={})", field.label, field.length);
                     return Err(Refusal::bad("STRING_TOO_LONG", message).on_fields(&[&field.name]));
                 }
                 if writer == Writer::Client
                     && field.restricted
-                    && !field
-                        .values
-                        .iter()
-                        .any(|known| known.active && *known.value == **text)
+                    && !field.values.iter().any(|known| known.active && *known.value == **text)
                 {
-                    let message = format!(
-                        "{}: bad value for restricted picklist field: {text}",
-                        field.label
-                    );
+                    let message = format!("{}: bad value for restricted picklist field: {text}", field.label);
                     return Err(
-                        Refusal::bad("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", message)
-                            .on_fields(&[&field.name]),
+                        Refusal::bad("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", message).on_fields(&[&field.name])
                     );
                 }
             }
-            if value.is_null()
-                && !field.nillable
-                && field.kind != Kind::Boolean
-                && writer == Writer::Client
-            {
+            if value.is_null() && !field.nillable && field.kind != Kind::Boolean && writer == Writer::Client {
                 return Err(Refusal::bad(
                     "REQUIRED_FIELD_MISSING",
                     format!("Required fields are missing: [{}]", field.name),
@@ -127,17 +98,15 @@ impl Org {
         }
         let cells = self.cells(table, &fields, writer)?;
         let schema = self.schema(table);
-        let missing = |name: &str| {
-            !cells
-                .iter()
-                .any(|(column, value)| schema.column(name) == Some(*column) && !value.is_null())
-        };
+        let missing =
+            |name: &str| !cells.iter().any(|(column, value)| schema.column(name) == Some(*column) && !value.is_null());
         let required: Vec<&str> = ["Name", "LastName", "Company", "StageName", "CloseDate"]
             .into_iter()
             .filter(|name| {
-                schema.column(name).is_some_and(|column| {
-                    !schema.fields[column].nillable && schema.fields[column].writable
-                }) && missing(name)
+                schema
+                    .column(name)
+                    .is_some_and(|column| !schema.fields[column].nillable && schema.fields[column].writable)
+                    && missing(name)
             })
             .collect();
         if !required.is_empty() {
@@ -160,10 +129,7 @@ impl Org {
         }
         let id = given_id.unwrap_or_else(|| self.next_id(table));
         if self.tables[table].find(id).is_some() {
-            return Err(Refusal::bad(
-                "DUPLICATE_VALUE",
-                format!("duplicate id {id}"),
-            ));
+            return Err(Refusal::bad("DUPLICATE_VALUE", format!("duplicate id {id}")));
         }
         let row = self.place(table, id, stamp, defaults);
         for (column, value) in cells {
@@ -183,14 +149,8 @@ impl Org {
         writer: Writer,
     ) -> Result<(), Refusal> {
         let (table, row) = self.live(id)?;
-        if writer == Writer::Client
-            && table == LEAD
-            && self.cell(LEAD, row, "IsConverted").is_true()
-        {
-            return Err(Refusal::bad(
-                "CANNOT_UPDATE_CONVERTED_LEAD",
-                "cannot reference converted lead",
-            ));
+        if writer == Writer::Client && table == LEAD && self.cell(LEAD, row, "IsConverted").is_true() {
+            return Err(Refusal::bad("CANNOT_UPDATE_CONVERTED_LEAD", "cannot reference converted lead"));
         }
         for (column, value) in self.cells(table, fields, writer)? {
             self.tables[table].set(row, column, value);
@@ -201,11 +161,7 @@ impl Org {
     }
 
     /// Changes fields with no stamp: formulas, roll-ups, a parent's own name seen from below.
-    pub(crate) fn update_quietly(
-        &mut self,
-        id: Id,
-        fields: &Map<String, Json>,
-    ) -> Result<(), Refusal> {
+    pub(crate) fn update_quietly(&mut self, id: Id, fields: &Map<String, Json>) -> Result<(), Refusal> {
         let (table, row) = self.find(id).ok_or_else(Refusal::not_found)?;
         for (column, value) in self.cells(table, fields, Writer::Owner)? {
             self.tables[table].set(row, column, value);
@@ -222,18 +178,14 @@ impl Org {
         }
         let name = {
             let part = |field: &str| self.cell(table, row, field).as_text().unwrap_or("");
-            format!("{} {}", part("FirstName"), part("LastName"))
-                .trim_matches(' ')
-                .to_owned()
+            format!("{} {}", part("FirstName"), part("LastName")).trim_matches(' ').to_owned()
         };
         self.put(table, row, "Name", Value::text(name));
     }
 
     pub(crate) fn live(&self, id: Id) -> Result<(usize, Row), Refusal> {
-        let (table, row) = self
-            .find(id)
-            .filter(|(table, _)| !self.hidden.contains(table))
-            .ok_or_else(Refusal::not_found)?;
+        let (table, row) =
+            self.find(id).filter(|(table, _)| !self.hidden.contains(table)).ok_or_else(Refusal::not_found)?;
         if self.tables[table].unshared.contains(&row) {
             return Err(Refusal::not_found());
         }

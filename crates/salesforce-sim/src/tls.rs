@@ -6,9 +6,7 @@ use std::sync::Arc;
 
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
-use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
-};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose};
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::net::{TcpListener, TcpStream};
@@ -28,11 +26,8 @@ pub(crate) struct Identity {
 impl Identity {
     /// Makes an authority and a certificate for `localhost`, `127.0.0.1` and `[::1]`.
     pub(crate) fn new() -> io::Result<Self> {
-        let mut authority =
-            CertificateParams::new(Vec::<String>::new()).map_err(io::Error::other)?;
-        authority
-            .distinguished_name
-            .push(DnType::CommonName, "salesforce-sim authority");
+        let mut authority = CertificateParams::new(Vec::<String>::new()).map_err(io::Error::other)?;
+        authority.distinguished_name.push(DnType::CommonName, "salesforce-sim authority");
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = KeyPair::generate().map_err(io::Error::other)?;
@@ -40,37 +35,22 @@ impl Identity {
 
         let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
         let mut server = CertificateParams::new(names.to_vec()).map_err(io::Error::other)?;
-        server
-            .distinguished_name
-            .push(DnType::CommonName, "salesforce-sim");
+        server.distinguished_name.push(DnType::CommonName, "salesforce-sim");
         server.use_authority_key_identifier_extension = true;
         let key = KeyPair::generate().map_err(io::Error::other)?;
-        let certificate = server
-            .signed_by(&key, &authority)
-            .map_err(io::Error::other)?;
+        let certificate = server.signed_by(&key, &authority).map_err(io::Error::other)?;
 
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .and_then(|builder| {
-                builder
-                    .with_no_client_auth()
-                    .with_single_cert(vec![certificate.der().clone()], key)
-            })
+            .and_then(|builder| builder.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key))
             .map_err(io::Error::other)?;
-        Ok(Self {
-            ca_pem: authority.pem(),
-            config: Arc::new(config),
-        })
+        Ok(Self { ca_pem: authority.pem(), config: Arc::new(config) })
     }
 
     pub(crate) fn door(&self, listener: TcpListener) -> TlsDoor {
-        TlsDoor {
-            listener,
-            acceptor: TlsAcceptor::from(self.config.clone()),
-            greeting: JoinSet::new(),
-        }
+        TlsDoor { listener, acceptor: TlsAcceptor::from(self.config.clone()), greeting: JoinSet::new() }
     }
 }
 

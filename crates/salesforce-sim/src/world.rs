@@ -1,8 +1,6 @@
 //! Everything the simulator knows, behind its locks.
 
-use std::sync::{
-    Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
-};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use serde::{Deserialize, Serialize};
 
@@ -79,12 +77,8 @@ impl World {
     pub(crate) fn new(config: Config) -> Self {
         let clock = Clock::new();
         let now_ms = clock.now_ms();
-        let mut orgs: Vec<Org> = config
-            .orgs
-            .iter()
-            .enumerate()
-            .map(|(place, spec)| Org::new(spec, place, now_ms))
-            .collect();
+        let mut orgs: Vec<Org> =
+            config.orgs.iter().enumerate().map(|(place, spec)| Org::new(spec, place, now_ms)).collect();
         if let (Some(seed), Some(org)) = (&config.seed, orgs.first_mut()) {
             seed.fill(org, now_ms);
         }
@@ -148,12 +142,9 @@ impl World {
     /// The org and user of a username and a password, with or without the security token behind it.
     pub(crate) fn log_in(&self, username: &str, password: &str) -> Option<(Id, Id)> {
         let orgs = self.read();
-        let org = orgs
-            .iter()
-            .find(|org| org.spec.username == username && org.user_active)?;
+        let org = orgs.iter().find(|org| org.spec.username == username && org.user_active)?;
         let spec = &org.spec;
-        let accepted = password == spec.password
-            || password == format!("{}{}", spec.password, spec.security_token);
+        let accepted = password == spec.password || password == format!("{}{}", spec.password, spec.security_token);
         accepted.then_some((org.id, org.user))
     }
 }

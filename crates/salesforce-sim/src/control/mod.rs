@@ -21,10 +21,7 @@ use crate::seed::Seed;
 /// `org` may be left out everywhere: it means the first org.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
-#[allow(
-    missing_docs,
-    reason = "the fields of an order say what they are; the README lists them"
-)]
+#[allow(missing_docs, reason = "the fields of an order say what they are; the README lists them")]
 pub enum Command {
     /// Makes an org; answers its id.
     CreateOrg { spec: OrgSpec },
@@ -49,11 +46,7 @@ pub enum Command {
         stamp: Option<String>,
     },
     /// Changes fields without moving the stamp: formulas, parents' names.
-    UpdateQuietly {
-        org: Option<Id>,
-        id: Id,
-        fields: Map<String, Json>,
-    },
+    UpdateQuietly { org: Option<Id>, id: Id, fields: Map<String, Json> },
     /// To the bin, with the children that go along.
     Delete {
         org: Option<Id>,
@@ -93,11 +86,7 @@ pub enum Command {
         stamp: Option<String>,
     },
     /// Puts a record on a stamp.
-    SetStamp {
-        org: Option<Id>,
-        id: Id,
-        stamp: String,
-    },
+    SetStamp { org: Option<Id>, id: Id, stamp: String },
     /// Changes many records on one stamp: the first `limit` live ones of an object.
     MassUpdate {
         org: Option<Id>,
@@ -115,11 +104,7 @@ pub enum Command {
         stamp: Option<String>,
     },
     /// Adds an order to an open transaction.
-    InTransaction {
-        org: Option<Id>,
-        transaction: u64,
-        command: Box<Command>,
-    },
+    InTransaction { org: Option<Id>, transaction: u64, command: Box<Command> },
     /// Commits a transaction.
     Commit { org: Option<Id>, transaction: u64 },
     /// Field-level security takes a field away, or gives it back.
@@ -179,10 +164,7 @@ pub enum Command {
         limit: Option<usize>,
     },
     /// Another `instance_url` from the next token answer on.
-    InstanceUrl {
-        org: Option<Id>,
-        url: Option<String>,
-    },
+    InstanceUrl { org: Option<Id>, url: Option<String> },
     /// The host of the next refresh's own org id: a refreshed sandbox has a new one.
     RenewOrgId { org: Option<Id>, new_id: Id },
     /// Ends access tokens; refresh tokens stay.
@@ -216,10 +198,7 @@ pub enum Command {
         max: Option<u64>,
     },
     /// The `Sforce-Limit-Info` value: absent as counted, empty for no header.
-    LimitHeader {
-        org: Option<Id>,
-        value: Option<String>,
-    },
+    LimitHeader { org: Option<Id>, value: Option<String> },
     /// Moves the clock to `offset_s` seconds from real time.
     ClockOffset { offset_s: i64 },
     /// Stops the clock at a moment.
@@ -262,11 +241,9 @@ fn done() -> Result<Json, Refusal> {
 }
 
 fn moment(text: &str) -> Result<i64, Refusal> {
-    parse_datetime(text)
-        .ok_or_else(|| Refusal::bad("INVALID_DATE", format!("not a moment: {text}")))
+    parse_datetime(text).ok_or_else(|| Refusal::bad("INVALID_DATE", format!("not a moment: {text}")))
 }
 
 fn known_table(org: &Org, object: &str) -> Result<usize, Refusal> {
-    org.table(object)
-        .ok_or_else(|| Refusal::bad("INVALID_TYPE", format!("no object {object}")))
+    org.table(object).ok_or_else(|| Refusal::bad("INVALID_TYPE", format!("no object {object}")))
 }

@@ -20,9 +20,7 @@ impl World {
         work: impl FnOnce(&mut Org) -> Result<T, Refusal>,
     ) -> Result<T, Refusal> {
         let mut orgs = self.write();
-        let found = orgs
-            .iter_mut()
-            .find(|known| org.is_none_or(|org| known.id == org));
+        let found = orgs.iter_mut().find(|known| org.is_none_or(|org| known.id == org));
         work(found.ok_or_else(|| Refusal::new(404, "NOT_FOUND", "no such org"))?)
     }
 
@@ -42,7 +40,10 @@ impl World {
             }
             Command::Orgs => {
                 let orgs = self.read();
-                Ok(orgs.iter().map(|org| json!({ "id": org.id, "name": org.name, "username": org.spec.username })).collect())
+                Ok(orgs
+                    .iter()
+                    .map(|org| json!({ "id": org.id, "name": org.name, "username": org.spec.username }))
+                    .collect())
             }
             Command::Clock => Ok(json!({ "now": datetime_text(self.clock.now_ms()) })),
             Command::ClockOffset { offset_s } => {
@@ -74,13 +75,8 @@ impl World {
             }
             Command::Oracle { question } => {
                 let orgs = self.read();
-                let org = orgs
-                    .iter()
-                    .find(|known| question.org.is_none_or(|org| known.id == org));
-                Ok(json!(oracle::answer(
-                    org.ok_or_else(|| Refusal::new(404, "NOT_FOUND", "no such org"))?,
-                    &question
-                )?))
+                let org = orgs.iter().find(|known| question.org.is_none_or(|org| known.id == org));
+                Ok(json!(oracle::answer(org.ok_or_else(|| Refusal::new(404, "NOT_FOUND", "no such org"))?, &question)?))
             }
             Command::SetApp { app } => {
                 let mut grants = self.grants();
@@ -91,10 +87,7 @@ impl World {
                 done()
             }
             Command::Rotation { on } => {
-                self.grants()
-                    .apps
-                    .iter_mut()
-                    .for_each(|app| app.rotation = on);
+                self.grants().apps.iter_mut().for_each(|app| app.rotation = on);
                 done()
             }
             Command::SessionTimeout { seconds } => {
@@ -112,27 +105,15 @@ impl World {
             Command::ApproveOnce { org, client_id } => {
                 let (org, user) = self.with_org(org, |org| Ok((org.id, org.user)))?;
                 let mut grants = self.grants();
-                let client_id = client_id
-                    .or_else(|| grants.apps.first().map(|app| app.client_id.clone()))
-                    .unwrap_or_default();
+                let client_id =
+                    client_id.or_else(|| grants.apps.first().map(|app| app.client_id.clone())).unwrap_or_default();
                 let (_, refresh) = grants.approve(&client_id, org, user, "api refresh_token id");
                 Ok(json!({ "refresh_token": refresh }))
             }
-            Command::Warm {
-                org,
-                soql,
-                csv,
-                version,
-            } => {
+            Command::Warm { org, soql, csv, version } => {
                 let now_ms = self.clock.now_ms();
                 self.with_org(org, |org| {
-                    crate::rest::warm(
-                        org,
-                        &soql,
-                        csv,
-                        version.as_deref().unwrap_or("67.0"),
-                        now_ms,
-                    )
+                    crate::rest::warm(org, &soql, csv, version.as_deref().unwrap_or("67.0"), now_ms)
                 })
             }
             other => self.obey_in_org(other),
@@ -146,24 +127,14 @@ impl World {
                 seed.fill(org, now_ms);
                 done()
             }),
-            Command::Create {
-                org,
-                object,
-                fields,
-                stamp,
-            } => {
+            Command::Create { org, object, fields, stamp } => {
                 let stamp = self.stamp_of(stamp.as_ref())?;
                 self.with_org(org, |org| {
                     let table = known_table(org, &object)?;
                     Ok(json!({ "id": org.create(table, &fields, stamp, Writer::Owner)? }))
                 })
             }
-            Command::Update {
-                org,
-                id,
-                fields,
-                stamp,
-            } => {
+            Command::Update { org, id, fields, stamp } => {
                 let stamp = self.stamp_of(stamp.as_ref())?;
                 self.with_org(org, |org| {
                     org.update(id, &fields, stamp, Writer::Owner)?;
@@ -180,9 +151,7 @@ impl World {
             }
             Command::Undelete { org, id, stamp } => {
                 let stamp = self.stamp_of(stamp.as_ref())?;
-                self.with_org(org, |org| {
-                    Ok(json!({ "undeleted": org.undelete(id, stamp)? }))
-                })
+                self.with_org(org, |org| Ok(json!({ "undeleted": org.undelete(id, stamp)? })))
             }
             Command::Purge { org, id, at } => {
                 let at_ms = self.stamp_of(at.as_ref())?;
@@ -191,24 +160,14 @@ impl World {
                     done()
                 })
             }
-            Command::Merge {
-                org,
-                master,
-                losers,
-                stamp,
-            } => {
+            Command::Merge { org, master, losers, stamp } => {
                 let stamp = self.stamp_of(stamp.as_ref())?;
                 self.with_org(org, |org| {
                     org.merge(master, &losers, stamp)?;
                     done()
                 })
             }
-            Command::ConvertLead {
-                org,
-                lead,
-                how,
-                stamp,
-            } => {
+            Command::ConvertLead { org, lead, how, stamp } => {
                 let stamp = self.stamp_of(stamp.as_ref())?;
                 self.with_org(org, |org| Ok(json!(org.convert_lead(lead, &how, stamp)?)))
             }
@@ -222,13 +181,7 @@ impl World {
                     }
                 })
             }
-            Command::MassUpdate {
-                org,
-                object,
-                fields,
-                limit,
-                stamp,
-            } => {
+            Command::MassUpdate { org, object, fields, limit, stamp } => {
                 let stamp = self.stamp_of(stamp.as_ref())?;
                 self.with_org(org, |org| {
                     let ids = ids(org, known_table(org, &object)?, "live", limit);
@@ -241,26 +194,12 @@ impl World {
             Command::Begin { org, stamp } => {
                 let stamp = self.stamp_of(stamp.as_ref())?;
                 self.with_org(org, |org| {
-                    let number = org
-                        .transactions
-                        .iter()
-                        .map(|open| open.number)
-                        .max()
-                        .unwrap_or(0)
-                        + 1;
-                    org.transactions.push(Transaction {
-                        number,
-                        stamp,
-                        changes: Vec::new(),
-                    });
+                    let number = org.transactions.iter().map(|open| open.number).max().unwrap_or(0) + 1;
+                    org.transactions.push(Transaction { number, stamp, changes: Vec::new() });
                     Ok(json!({ "transaction": number }))
                 })
             }
-            Command::InTransaction {
-                org,
-                transaction,
-                command,
-            } => self.with_org(org, |org| {
+            Command::InTransaction { org, transaction, command } => self.with_org(org, |org| {
                 let open = org
                     .transactions
                     .iter_mut()
@@ -276,19 +215,9 @@ impl World {
                 let (table, row) = org.find(id).ok_or_else(Refusal::not_found)?;
                 Ok(Json::Object(stored(org, table, row)))
             }),
-            Command::Ids {
-                org,
-                object,
-                state,
-                limit,
-            } => self.with_org(org, |org| {
+            Command::Ids { org, object, state, limit } => self.with_org(org, |org| {
                 let table = known_table(org, &object)?;
-                Ok(json!(ids(
-                    org,
-                    table,
-                    state.as_deref().unwrap_or("live"),
-                    limit
-                )))
+                Ok(json!(ids(org, table, state.as_deref().unwrap_or("live"), limit)))
             }),
             other => self.obey_as_admin(other, now_ms),
         }
@@ -297,37 +226,20 @@ impl World {
     /// What was done in a transaction becomes visible, stamped as when it was begun.
     fn commit(&self, org: Option<Id>, transaction: u64) -> Result<Json, Refusal> {
         let open = self.with_org(org, |org| {
-            let place = org
-                .transactions
-                .iter()
-                .position(|open| open.number == transaction)
-                .ok_or_else(Refusal::not_found)?;
+            let place =
+                org.transactions.iter().position(|open| open.number == transaction).ok_or_else(Refusal::not_found)?;
             Ok(org.transactions.remove(place))
         })?;
         let stamp = datetime_text(open.stamp);
         let mut answers = Vec::new();
         for mut change in open.changes {
-            if let Command::Create {
-                stamp: at, org: of, ..
-            }
-            | Command::Update {
-                stamp: at, org: of, ..
-            }
-            | Command::Delete {
-                stamp: at, org: of, ..
-            }
-            | Command::Undelete {
-                stamp: at, org: of, ..
-            }
-            | Command::Merge {
-                stamp: at, org: of, ..
-            }
-            | Command::ConvertLead {
-                stamp: at, org: of, ..
-            }
-            | Command::MassUpdate {
-                stamp: at, org: of, ..
-            } = &mut change
+            if let Command::Create { stamp: at, org: of, .. }
+            | Command::Update { stamp: at, org: of, .. }
+            | Command::Delete { stamp: at, org: of, .. }
+            | Command::Undelete { stamp: at, org: of, .. }
+            | Command::Merge { stamp: at, org: of, .. }
+            | Command::ConvertLead { stamp: at, org: of, .. }
+            | Command::MassUpdate { stamp: at, org: of, .. } = &mut change
             {
                 at.get_or_insert_with(|| stamp.clone());
                 *of = of.or(org);
@@ -345,22 +257,13 @@ fn ids(org: &Org, table: usize, state: &str, limit: Option<usize>) -> Vec<Id> {
         "deleted" => table.is_deleted(*row),
         _ => !table.is_deleted(*row),
     };
-    table
-        .all()
-        .filter(wanted)
-        .take(limit.unwrap_or(usize::MAX))
-        .map(|row| table.id(row))
-        .collect()
+    table.all().filter(wanted).take(limit.unwrap_or(usize::MAX)).map(|row| table.id(row)).collect()
 }
 
 /// Every cell that holds something, by field name.
 pub(crate) fn stored(org: &Org, table: usize, row: Row) -> Map<String, Json> {
     let schema = org.schema(table);
-    let cells = schema
-        .fields
-        .iter()
-        .enumerate()
-        .map(|(column, field)| (field, org.tables[table].cell(row, column)));
+    let cells = schema.fields.iter().enumerate().map(|(column, field)| (field, org.tables[table].cell(row, column)));
     cells
         .filter(|(_, value)| !matches!(value, Value::Null))
         .map(|(field, value)| (field.name.clone(), value.to_json()))

@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{
-    Because, Counts, Expected, LaneKind, LaneValue, Purged, Question, State, Unmapped, Verdict,
-};
+use super::{Because, Counts, Expected, LaneKind, LaneValue, Purged, Question, State, Unmapped, Verdict};
 use crate::id::Id;
 use crate::moment::{date_text, datetime_text, parse_datetime};
 use crate::org::{ACCOUNT, CONTACT, LEAD, Org};
@@ -18,8 +16,7 @@ pub(crate) fn answer(org: &Org, question: &Question) -> Result<Verdict, Refusal>
     let start = if question.start.is_empty() {
         i64::MIN
     } else {
-        parse_datetime(&question.start)
-            .ok_or_else(|| Refusal::bad("INVALID_DATE", "start is no moment"))?
+        parse_datetime(&question.start).ok_or_else(|| Refusal::bad("INVALID_DATE", "start is no moment"))?
     };
     let taken = taken(org, question, start);
     let mut records = Vec::with_capacity(taken.len());
@@ -55,12 +52,7 @@ pub(crate) fn answer(org: &Org, question: &Question) -> Result<Verdict, Refusal>
         })
         .collect();
     let unmapped = unmapped(org, question, &records);
-    Ok(Verdict {
-        records,
-        counts,
-        unmapped,
-        purged,
-    })
+    Ok(Verdict { records, counts, unmapped, purged })
 }
 
 fn reads(question: &Question, object: &str) -> bool {
@@ -71,59 +63,33 @@ fn reads(question: &Question, object: &str) -> bool {
 /// The records that must be in Lane, each with the first reason found.
 fn taken(org: &Org, question: &Question, start: i64) -> BTreeMap<(usize, Id), Because> {
     let mut taken = BTreeMap::new();
-    let visible =
-        |table: usize| !org.hidden.contains(&table) && reads(question, org.schema(table).name);
-    for table in [ACCOUNT, CONTACT, LEAD]
-        .into_iter()
-        .filter(|table| visible(*table))
-    {
+    let visible = |table: usize| !org.hidden.contains(&table) && reads(question, org.schema(table).name);
+    for table in [ACCOUNT, CONTACT, LEAD].into_iter().filter(|table| visible(*table)) {
         let records = &org.tables[table];
-        for row in records
-            .all()
-            .filter(|row| records.stamp(*row) >= start && !records.unshared.contains(row))
-        {
+        for row in records.all().filter(|row| records.stamp(*row) >= start && !records.unshared.contains(row)) {
             taken.insert((table, records.id(row)), Because::Stamp);
         }
     }
-    let there = |table: usize, id: Option<Id>| {
-        id.filter(|id| visible(table) && org.tables[table].find_shared(*id).is_some())
-    };
-    let leads: Vec<Id> = taken
-        .keys()
-        .filter(|(table, _)| *table == LEAD)
-        .map(|(_, id)| *id)
-        .collect();
+    let there =
+        |table: usize, id: Option<Id>| id.filter(|id| visible(table) && org.tables[table].find_shared(*id).is_some());
+    let leads: Vec<Id> = taken.keys().filter(|(table, _)| *table == LEAD).map(|(_, id)| *id).collect();
     for id in leads {
         let Some(row) = org.tables[LEAD].find(id) else {
             continue;
         };
-        for (table, field) in [
-            (CONTACT, "ConvertedContactId"),
-            (ACCOUNT, "ConvertedAccountId"),
-        ] {
+        for (table, field) in [(CONTACT, "ConvertedContactId"), (ACCOUNT, "ConvertedAccountId")] {
             if let Some(target) = there(table, org.cell(LEAD, row, field).as_id()) {
-                taken
-                    .entry((table, target))
-                    .or_insert(Because::ConversionTarget);
+                taken.entry((table, target)).or_insert(Because::ConversionTarget);
             }
         }
     }
-    let contacts: Vec<Id> = taken
-        .keys()
-        .filter(|(table, _)| *table == CONTACT)
-        .map(|(_, id)| *id)
-        .collect();
+    let contacts: Vec<Id> = taken.keys().filter(|(table, _)| *table == CONTACT).map(|(_, id)| *id).collect();
     for id in contacts {
-        let Some(row) = org.tables[CONTACT]
-            .find(id)
-            .filter(|row| !org.tables[CONTACT].is_deleted(*row))
-        else {
+        let Some(row) = org.tables[CONTACT].find(id).filter(|row| !org.tables[CONTACT].is_deleted(*row)) else {
             continue;
         };
         if let Some(account) = there(ACCOUNT, org.cell(CONTACT, row, "AccountId").as_id()) {
-            taken
-                .entry((ACCOUNT, account))
-                .or_insert(Because::ParentOfContact);
+            taken.entry((ACCOUNT, account)).or_insert(Because::ParentOfContact);
         }
     }
     taken
@@ -131,17 +97,9 @@ fn taken(org: &Org, question: &Question, start: i64) -> BTreeMap<(usize, Id), Be
 
 fn expected(org: &Org, question: &Question, table: usize, row: Row, because: Because) -> Expected {
     let records = &org.tables[table];
-    let reference = |field: &str| {
-        records
-            .schema
-            .column(field)
-            .and_then(|column| records.cell(row, column).as_id())
-    };
+    let reference = |field: &str| records.schema.column(field).and_then(|column| records.cell(row, column).as_id());
     let winner = reference("MasterRecordId");
-    let converted = records
-        .schema
-        .column("IsConverted")
-        .is_some_and(|column| records.cell(row, column).is_true());
+    let converted = records.schema.column("IsConverted").is_some_and(|column| records.cell(row, column).is_true());
     let (state, target_id) = match (records.is_deleted(row), winner, converted) {
         (true, Some(winner), _) => (State::Merged, Some(winner)),
         (true, None, _) => (State::Deleted, None),
@@ -153,20 +111,9 @@ fn expected(org: &Org, question: &Question, table: usize, row: Row, because: Bec
         LEAD => reference("ConvertedAccountId"),
         _ => None,
     };
-    let paths = if table == ACCOUNT {
-        &question.accounts
-    } else {
-        &question.contacts
-    };
-    let fields = paths
-        .iter()
-        .map(|(lane, path)| {
-            (
-                lane.clone(),
-                lane_value(org, question, table, row, lane, path),
-            )
-        })
-        .collect();
+    let paths = if table == ACCOUNT { &question.accounts } else { &question.contacts };
+    let fields =
+        paths.iter().map(|(lane, path)| (lane.clone(), lane_value(org, question, table, row, lane, path))).collect();
     let stamp = datetime_text(records.stamp(row));
     Expected {
         object: records.schema.name.to_owned(),
@@ -182,11 +129,7 @@ fn expected(org: &Org, question: &Question, table: usize, row: Row, because: Bec
 
 /// The path as it is called on a lead.
 fn path_on(question: &Question, table: usize, path: &str) -> Option<String> {
-    match question
-        .leads_equivalents
-        .get(path)
-        .filter(|_| table == LEAD)
-    {
+    match question.leads_equivalents.get(path).filter(|_| table == LEAD) {
         Some(equivalent) => equivalent.clone(),
         None => Some(path.to_owned()),
     }
@@ -197,34 +140,21 @@ fn follow(org: &Org, table: usize, row: Row, path: &str) -> Option<(Kind, Value)
     let schema = org.schema(table);
     match path.split_once('.') {
         None => {
-            let column = schema
-                .column(path)
-                .filter(|column| schema.fields[*column].is_visible())?;
-            Some((
-                schema.fields[column].kind,
-                org.tables[table].cell(row, column).clone(),
-            ))
+            let column = schema.column(path).filter(|column| schema.fields[*column].is_visible())?;
+            Some((schema.fields[column].kind, org.tables[table].cell(row, column).clone()))
         }
         Some((relationship, rest)) => {
-            let lookup = schema
-                .fields
-                .iter()
-                .position(|field| field.relationship == Some(relationship))?;
+            let lookup = schema.fields.iter().position(|field| field.relationship == Some(relationship))?;
             let parent = org.tables[table].cell(row, lookup).as_id()?;
-            let (parent_table, parent_row) = org
-                .find(parent)
-                .filter(|(table, row)| !org.tables[*table].unshared.contains(row))?;
+            let (parent_table, parent_row) =
+                org.find(parent).filter(|(table, row)| !org.tables[*table].unshared.contains(row))?;
             follow(org, parent_table, parent_row, rest)
         }
     }
 }
 
 fn kind_of(table: usize) -> &'static str {
-    if table == ACCOUNT {
-        "account"
-    } else {
-        "contact"
-    }
+    if table == ACCOUNT { "account" } else { "contact" }
 }
 
 fn lane_kind(question: &Question, table: usize, lane: &str, source: Kind) -> LaneKind {
@@ -232,19 +162,15 @@ fn lane_kind(question: &Question, table: usize, lane: &str, source: Kind) -> Lan
     if let Some(known) = question.kinds.get(kind).and_then(|fields| fields.get(lane)) {
         return *known;
     }
-    if question
-        .values
-        .get(kind)
-        .is_some_and(|fields| fields.contains_key(lane))
-    {
+    if question.values.get(kind).is_some_and(|fields| fields.contains_key(lane)) {
         return LaneKind::Option;
     }
     match lane {
         "tier" | "status" => LaneKind::Option,
         "arr" => LaneKind::Money,
         "employee_count" => LaneKind::Number,
-        "name" | "website" | "domain" | "industry" | "owner_name" | "owner_email" | "phone"
-        | "country" | "description" | "email" | "title" | "company" => LaneKind::Text,
+        "name" | "website" | "domain" | "industry" | "owner_name" | "owner_email" | "phone" | "country"
+        | "description" | "email" | "title" | "company" => LaneKind::Text,
         _ => match source {
             Kind::Currency => LaneKind::Money,
             Kind::Int | Kind::Double | Kind::Percent => LaneKind::Number,
@@ -255,14 +181,7 @@ fn lane_kind(question: &Question, table: usize, lane: &str, source: Kind) -> Lan
     }
 }
 
-fn lane_value(
-    org: &Org,
-    question: &Question,
-    table: usize,
-    row: Row,
-    lane: &str,
-    path: &str,
-) -> LaneValue {
+fn lane_value(org: &Org, question: &Question, table: usize, row: Row, lane: &str, path: &str) -> LaneValue {
     let found = path_on(question, table, path).and_then(|path| follow(org, table, row, &path));
     let Some((source, value)) = found.filter(|(_, value)| !value.is_null()) else {
         return LaneValue::Empty;
@@ -284,10 +203,7 @@ fn lane_value(
                 .schema(table)
                 .column("CurrencyIsoCode")
                 .and_then(|column| org.tables[table].cell(row, column).as_text());
-            LaneValue::Money {
-                amount: text,
-                currency: own.unwrap_or(&org.currency).to_owned(),
-            }
+            LaneValue::Money { amount: text, currency: own.unwrap_or(&org.currency).to_owned() }
         }
         LaneKind::Number => LaneValue::Number(text),
         LaneKind::Boolean => LaneValue::Boolean(value.is_true()),
@@ -314,16 +230,10 @@ fn as_text(value: &Value) -> String {
 fn unmapped(org: &Org, question: &Question, records: &[Expected]) -> Vec<Unmapped> {
     let mut open: BTreeMap<(String, String, String), (usize, bool)> = BTreeMap::new();
     for record in records.iter().filter(|record| record.state == State::Live) {
-        let kind = if record.object == "Account" {
-            "account"
-        } else {
-            "contact"
-        };
+        let kind = if record.object == "Account" { "account" } else { "contact" };
         for (lane, value) in &record.fields {
             if let LaneValue::Unmapped(raw) = value {
-                open.entry((kind.to_owned(), lane.clone(), raw.clone()))
-                    .or_default()
-                    .0 += 1;
+                open.entry((kind.to_owned(), lane.clone(), raw.clone())).or_default().0 += 1;
             }
         }
     }
@@ -332,19 +242,13 @@ fn unmapped(org: &Org, question: &Question, records: &[Expected]) -> Vec<Unmappe
         .filter(|table| reads(question, org.schema(*table).name) && !org.hidden.contains(table))
     {
         let kind = kind_of(table);
-        let paths = if table == ACCOUNT {
-            &question.accounts
-        } else {
-            &question.contacts
-        };
+        let paths = if table == ACCOUNT { &question.accounts } else { &question.contacts };
         for (lane, path) in paths {
             let schema = org.schema(table);
             let column = path_on(question, table, path)
                 .and_then(|path| schema.column(&path))
                 .filter(|column| schema.fields[*column].is_visible());
-            let Some(field) = column
-                .map(|column| &schema.fields[column])
-                .filter(|field| field.kind.is_picklist())
+            let Some(field) = column.map(|column| &schema.fields[column]).filter(|field| field.kind.is_picklist())
             else {
                 continue;
             };
@@ -357,24 +261,12 @@ fn unmapped(org: &Org, question: &Question, records: &[Expected]) -> Vec<Unmappe
                 .and_then(|fields| fields.get(lane))
                 .map(|options| options.keys().collect())
                 .unwrap_or_default();
-            for value in field
-                .values
-                .iter()
-                .filter(|value| value.active && !mapped.contains(&value.value))
-            {
-                open.entry((kind.to_owned(), lane.clone(), value.value.clone()))
-                    .or_default()
-                    .1 = true;
+            for value in field.values.iter().filter(|value| value.active && !mapped.contains(&value.value)) {
+                open.entry((kind.to_owned(), lane.clone(), value.value.clone())).or_default().1 = true;
             }
         }
     }
     open.into_iter()
-        .map(|((kind, field, value), (records, active))| Unmapped {
-            kind,
-            field,
-            value,
-            records,
-            active,
-        })
+        .map(|((kind, field, value), (records, active))| Unmapped { kind, field, value, records, active })
         .collect()
 }

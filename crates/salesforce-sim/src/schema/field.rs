@@ -84,10 +84,7 @@ impl Kind {
     }
 
     pub(crate) fn is_number(self) -> bool {
-        matches!(
-            self,
-            Self::Int | Self::Double | Self::Currency | Self::Percent
-        )
+        matches!(self, Self::Int | Self::Double | Self::Currency | Self::Percent)
     }
 
     pub(crate) fn is_picklist(self) -> bool {
@@ -237,9 +234,7 @@ pub(super) fn phone(name: &str, label: &str) -> Field {
 }
 
 pub(super) fn flag(name: &str, label: &str) -> Field {
-    Field::new(name, label, Kind::Boolean)
-        .required()
-        .default("false")
+    Field::new(name, label, Kind::Boolean).required().default("false")
 }
 
 pub(super) fn whole(name: &str, label: &str, digits: u32) -> Field {
@@ -262,12 +257,7 @@ pub(super) fn moment(name: &str, label: &str) -> Field {
     Field::new(name, label, Kind::DateTime)
 }
 
-pub(super) fn lookup(
-    name: &str,
-    label: &str,
-    to: &[&'static str],
-    relationship: &'static str,
-) -> Field {
+pub(super) fn lookup(name: &str, label: &str, to: &[&'static str], relationship: &'static str) -> Field {
     let mut field = Field::new(name, label, Kind::Reference).length(18);
     field.reference_to = to.to_vec();
     field.relationship = Some(relationship);
@@ -280,14 +270,8 @@ pub(super) fn picklist(name: &str, label: &str, length: u32, values: &[&str]) ->
     field.values = values
         .iter()
         .map(|entry| {
-            let (value, active) = entry
-                .strip_prefix('-')
-                .map_or((*entry, true), |value| (value, false));
-            PickValue {
-                value: value.to_owned(),
-                label: value.to_owned(),
-                active,
-            }
+            let (value, active) = entry.strip_prefix('-').map_or((*entry, true), |value| (value, false));
+            PickValue { value: value.to_owned(), label: value.to_owned(), active }
         })
         .collect();
     field
@@ -319,13 +303,7 @@ pub(super) fn address(fields: &mut Vec<Field>, prefix: &str, compound: &'static 
         text(&name("Country"), &title("Country"), 80),
         double(&name("Latitude"), &title("Latitude"), 18, 15),
         double(&name("Longitude"), &title("Longitude"), 18, 15),
-        picklist(
-            &name("GeocodeAccuracy"),
-            &title("Geocode Accuracy"),
-            40,
-            &GEOCODE,
-        )
-        .restricted(),
+        picklist(&name("GeocodeAccuracy"), &title("Geocode Accuracy"), 40, &GEOCODE).restricted(),
     ];
     fields.extend(parts.map(|part| part.part_of(compound)));
     fields.push(Field::new(compound, &title("Address"), Kind::Address).read_only());

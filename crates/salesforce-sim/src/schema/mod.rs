@@ -11,64 +11,35 @@ use std::collections::HashMap;
 
 pub(crate) use describe::{describe, list_entry};
 pub(crate) use field::{Field, Kind, PickValue};
-use field::{
-    address, currency, date, double, flag, long_text, lookup, moment, phone, picklist, text, whole,
-};
+use field::{address, currency, date, double, flag, long_text, lookup, moment, phone, picklist, text, whole};
 
 /// Id, IsDeleted and SystemModstamp, which every table keeps at fixed places.
 fn leading_fields(label: &str) -> Vec<Field> {
     vec![
-        Field::new("Id", &format!("{label} ID"), Kind::Id)
-            .length(18)
-            .required()
-            .read_only()
-            .always_there(),
+        Field::new("Id", &format!("{label} ID"), Kind::Id).length(18).required().read_only().always_there(),
         flag("IsDeleted", "Deleted").read_only().always_there(),
-        moment("SystemModstamp", "System Modstamp")
-            .required()
-            .read_only()
-            .always_there(),
+        moment("SystemModstamp", "System Modstamp").required().read_only().always_there(),
     ]
 }
 
 /// Who made and changed a record, and when.
 fn audit_fields(fields: &mut Vec<Field>) {
     fields.extend([
-        moment("CreatedDate", "Created Date")
+        moment("CreatedDate", "Created Date").required().read_only().always_there(),
+        lookup("CreatedById", "Created By ID", &["User"], "CreatedBy").required().read_only().always_there(),
+        moment("LastModifiedDate", "Last Modified Date").required().read_only().always_there(),
+        lookup("LastModifiedById", "Last Modified By ID", &["User"], "LastModifiedBy")
             .required()
             .read_only()
             .always_there(),
-        lookup("CreatedById", "Created By ID", &["User"], "CreatedBy")
-            .required()
-            .read_only()
-            .always_there(),
-        moment("LastModifiedDate", "Last Modified Date")
-            .required()
-            .read_only()
-            .always_there(),
-        lookup(
-            "LastModifiedById",
-            "Last Modified By ID",
-            &["User"],
-            "LastModifiedBy",
-        )
-        .required()
-        .read_only()
-        .always_there(),
     ]);
 }
 
 fn last_seen_fields(fields: &mut Vec<Field>) {
     fields.extend([
-        date("LastActivityDate", "Last Activity")
-            .read_only()
-            .always_there(),
-        moment("LastViewedDate", "Last Viewed Date")
-            .read_only()
-            .always_there(),
-        moment("LastReferencedDate", "Last Referenced Date")
-            .read_only()
-            .always_there(),
+        date("LastActivityDate", "Last Activity").read_only().always_there(),
+        moment("LastViewedDate", "Last Viewed Date").read_only().always_there(),
+        moment("LastReferencedDate", "Last Referenced Date").read_only().always_there(),
     ]);
 }
 
@@ -119,8 +90,7 @@ impl Schema {
 
     /// Appends a field; its place is its column.
     pub(crate) fn add(&mut self, field: Field) {
-        self.by_name
-            .insert(field.name.to_ascii_lowercase(), self.fields.len());
+        self.by_name.insert(field.name.to_ascii_lowercase(), self.fields.len());
         self.fields.push(field);
     }
 
@@ -134,23 +104,18 @@ impl Schema {
 
     /// The column of a field that the user may see.
     pub(crate) fn visible_column(&self, name: &str) -> Option<usize> {
-        self.column(name)
-            .filter(|&column| self.fields[column].is_visible())
+        self.column(name).filter(|&column| self.fields[column].is_visible())
     }
 
     /// The column of a field that every build of this schema has.
     pub(crate) fn known(&self, name: &str) -> usize {
-        self.column(name)
-            .unwrap_or_else(|| panic!("{} has a field {name}", self.name))
+        self.column(name).unwrap_or_else(|| panic!("{} has a field {name}", self.name))
     }
 
     /// The lookup field behind a relationship name.
     pub(crate) fn relationship(&self, name: &str) -> Option<usize> {
         self.fields.iter().position(|field| {
-            field.is_visible()
-                && field
-                    .relationship
-                    .is_some_and(|known| known.eq_ignore_ascii_case(name))
+            field.is_visible() && field.relationship.is_some_and(|known| known.eq_ignore_ascii_case(name))
         })
     }
 
@@ -160,9 +125,7 @@ impl Schema {
         self.fields
             .iter()
             .enumerate()
-            .filter(|(_, field)| {
-                field.kind != Kind::Address && field.compound.is_some_and(|name| name == compound)
-            })
+            .filter(|(_, field)| field.kind != Kind::Address && field.compound.is_some_and(|name| name == compound))
             .map(|(column, _)| column)
             .collect()
     }
@@ -180,18 +143,9 @@ pub(crate) fn objects(multi_currency: bool) -> Vec<Schema> {
         others::organization(),
     ];
     if multi_currency {
-        for schema in objects
-            .iter_mut()
-            .filter(|schema| schema.business || schema.name == "User")
-        {
+        for schema in objects.iter_mut().filter(|schema| schema.business || schema.name == "User") {
             schema.add(
-                picklist(
-                    "CurrencyIsoCode",
-                    "Currency ISO Code",
-                    3,
-                    &["EUR", "USD", "GBP", "JPY", "-DEM"],
-                )
-                .restricted(),
+                picklist("CurrencyIsoCode", "Currency ISO Code", 3, &["EUR", "USD", "GBP", "JPY", "-DEM"]).restricted(),
             );
         }
     }
@@ -207,11 +161,7 @@ mod tests {
         let objects = objects(false);
         let visible = |name: &str| {
             let schema = objects.iter().find(|schema| schema.name == name).unwrap();
-            schema
-                .fields
-                .iter()
-                .filter(|field| field.is_visible())
-                .count()
+            schema.fields.iter().filter(|field| field.is_visible()).count()
         };
         assert!(visible("Account") >= 68, "{}", visible("Account"));
         assert!(visible("Contact") >= 65, "{}", visible("Contact"));
@@ -231,18 +181,8 @@ mod tests {
     #[test]
     fn an_address_has_eight_parts() {
         for schema in objects(false) {
-            for field in schema
-                .fields
-                .iter()
-                .filter(|field| field.kind == Kind::Address)
-            {
-                assert_eq!(
-                    schema.address_parts(&field.name).len(),
-                    8,
-                    "{}.{}",
-                    schema.name,
-                    field.name
-                );
+            for field in schema.fields.iter().filter(|field| field.kind == Kind::Address) {
+                assert_eq!(schema.address_parts(&field.name).len(), 8, "{}.{}", schema.name, field.name);
             }
         }
     }

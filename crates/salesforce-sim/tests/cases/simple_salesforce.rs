@@ -10,15 +10,13 @@ const VERSION: &str = "1.12.6";
 /// The target folder, found from the test binary in `target/<profile>/deps/`.
 fn target_folder() -> PathBuf {
     let binary = std::env::current_exe().unwrap();
-    binary
-        .ancestors()
-        .nth(3)
-        .expect("target/<profile>/deps/<test>")
-        .to_owned()
+    binary.ancestors().nth(3).expect("target/<profile>/deps/<test>").to_owned()
 }
 
 fn run(command: &mut Process, what: &str) -> Output {
-    let output = command.output().unwrap_or_else(|error| panic!("{what}: {error}. Install python3 with its venv module (Debian: apt install python3 python3-venv)."));
+    let output = command.output().unwrap_or_else(|error| {
+        panic!("{what}: {error}. Install python3 with its venv module (Debian: apt install python3 python3-venv).")
+    });
     assert!(
         output.status.success(),
         "{what} failed. Install python3 with venv and pip (Debian: apt install python3 python3-venv) and allow access to PyPI.\n{}\n{}",
@@ -33,19 +31,12 @@ fn python() -> PathBuf {
     let folder = target_folder().join(format!("simple-salesforce-{VERSION}"));
     let python = folder.join("bin/python");
     let installed = |python: &Path| {
-        let check = format!(
-            "import importlib.metadata as m, sys; sys.exit(m.version('simple-salesforce') != '{VERSION}')"
-        );
-        Process::new(python)
-            .args(["-c", &check])
-            .output()
-            .is_ok_and(|output| output.status.success())
+        let check =
+            format!("import importlib.metadata as m, sys; sys.exit(m.version('simple-salesforce') != '{VERSION}')");
+        Process::new(python).args(["-c", &check]).output().is_ok_and(|output| output.status.success())
     };
     if !installed(&python) {
-        run(
-            Process::new("python3").args(["-m", "venv"]).arg(&folder),
-            "making a python environment",
-        );
+        run(Process::new("python3").args(["-m", "venv"]).arg(&folder), "making a python environment");
         run(
             Process::new(&python).args([
                 "-m",
@@ -65,13 +56,7 @@ fn python() -> PathBuf {
 fn simple_salesforce_logs_in_queries_describes_follows_changes_and_runs_bulk() {
     let python = python();
     let config = Config {
-        seed: Some(Seed {
-            accounts: 2_345,
-            contacts: 3_000,
-            leads: 100,
-            nasty: true,
-            ..Seed::default()
-        }),
+        seed: Some(Seed { accounts: 2_345, contacts: 3_000, leads: 100, nasty: true, ..Seed::default() }),
         ..Config::default()
     };
     let (org, app) = (config.orgs[0].clone(), config.apps[0].clone());
@@ -103,9 +88,6 @@ fn simple_salesforce_logs_in_queries_describes_follows_changes_and_runs_bulk() {
         "bulk2",
         "errors",
     ] {
-        assert!(
-            said.lines().any(|line| line == format!("ok {step}")),
-            "{step}\n{said}"
-        );
+        assert!(said.lines().any(|line| line == format!("ok {step}")), "{step}\n{said}");
     }
 }
