@@ -42,7 +42,7 @@ impl Handler for Mapper {
         }
         for chunks in groups.into_values() {
             let (places, chunks): (Vec<usize>, Vec<RawChunk>) = chunks.into_iter().unzip();
-            for (place, outcome) in places.into_iter().zip(self.map_chunks(chunks).await) {
+            for (place, outcome) in places.into_iter().zip(self.map_group(chunks).await) {
                 outcomes[place] = outcome;
             }
         }
@@ -56,7 +56,7 @@ impl Handler for Mapper {
         };
         match failures::record(&self.pool, &chunk, "panicked").await {
             Ok(failures) if failures >= PATIENCE => {
-                let whole = RecordFault { id: String::new(), code: "mapper_failed".to_owned(), field: String::new() };
+                let whole = RecordFault { code: "mapper_failed".to_owned(), ..RecordFault::default() };
                 self.publish_empty(&chunk, vec![whole]).await
             }
             _ => Outcome::Retry { reason: "panicked" },
@@ -66,7 +66,7 @@ impl Handler for Mapper {
 
 impl Mapper {
     /// Maps chunks of one object of one workspace and epoch, and says what becomes of each.
-    async fn map_chunks(&self, chunks: Vec<RawChunk>) -> Vec<Outcome> {
+    async fn map_group(&self, chunks: Vec<RawChunk>) -> Vec<Outcome> {
         let count = chunks.len();
         let error = match self.map_together(&chunks).await {
             Ok(outcome) => return vec![outcome; count],

@@ -168,7 +168,7 @@ pub(crate) async fn announce_all(
         select field, value, id, active, records + lead_records as "records!", announced
           from mapper.picklist_value
          where workspace_id = $1 and kind = $2
-         order by field, value
+         order by field collate "C", value
            for update
         "#,
         workspace.0,
@@ -196,9 +196,7 @@ async fn announce(
     let kind = rules.mapping.kind;
     let mut told: Vec<(Known, Option<i64>, UnmappedChange)> = Vec::new();
     for value in known {
-        let entry = rules.entry(&value.field);
-        let is_undecided = entry.is_some_and(|entry| !entry.values.contains_key(&value.value));
-        let is_open = is_undecided && (value.active || value.records > 0);
+        let is_open = rules.is_undecided(&value.field, &value.value) && (value.active || value.records > 0);
         if let Some((announced, change)) = announcement(value.announced, is_open, value.records) {
             told.push((value, announced, change));
         }
@@ -354,6 +352,55 @@ pub(crate) async fn list_from_describes(
         .await?;
     }
     Ok(())
+}
+
+/// A value with everything that is shown of it.
+#[derive(Clone, Debug)]
+pub(crate) struct ListedValue {
+    pub(crate) field: String,
+    pub(crate) value: String,
+    pub(crate) id: Uuid,
+    pub(crate) label: String,
+    pub(crate) listed_on: Vec<String>,
+    pub(crate) active: bool,
+    pub(crate) records: i64,
+    pub(crate) lead_records: i64,
+    pub(crate) first_seen: Option<chrono::DateTime<chrono::Utc>>,
+    pub(crate) last_seen: Option<chrono::DateTime<chrono::Utc>>,
+}
+
+impl ListedValue {
+    /// Returns how many live records carry it.
+    pub(crate) fn total(&self) -> i64 {
+        self.records + self.lead_records
+    }
+
+    /// Whether it is open: nobody decided, and it is active or carried.
+    pub(crate) fn is_open(&self, rules: &KindRules) -> bool {
+        rules.is_undecided(&self.field, &self.value) && (self.active || self.total() > 0)
+    }
+}
+
+/// Returns every known value of a kind.
+pub(crate) async fn values(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
+    kind: Kind,
+) -> Result<Vec<ListedValue>, StoreError> {
+    let rows = sqlx::query_as!(
+        ListedValue,
+        r#"
+        select field, value, id, label, listed_on, active, records, lead_records, first_seen, last_seen
+          from mapper.picklist_value
+         where workspace_id = $1 and kind = $2
+         order by field, value
+        "#,
+        workspace.0,
+        kind.token(),
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows)
 }
 
 /// Deletes what is known of a workspace.

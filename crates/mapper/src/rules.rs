@@ -46,6 +46,16 @@ impl KindRules {
         self.fields.iter().find(|field| field.id.as_str() == id)
     }
 
+    /// Whether the field is mapped and nobody decided what becomes of the value.
+    pub(crate) fn is_undecided(&self, field: &str, value: &str) -> bool {
+        self.entry(field).is_some_and(|entry| !entry.values.contains_key(value))
+    }
+
+    /// Whether an option field is mapped.
+    pub(crate) fn has_option_entries(&self) -> bool {
+        self.mapping.entries.iter().any(|entry| entry.field_type == FieldType::Option)
+    }
+
     pub(crate) fn entry(&self, field: &str) -> Option<&Entry> {
         self.mapping.entries.iter().find(|entry| entry.field.as_str() == field)
     }
@@ -252,9 +262,15 @@ pub(crate) async fn load_fields(
     Ok(fields)
 }
 
-type Decisions = HashMap<String, HashMap<String, Decision>>;
+/// Decisions by field and raw value.
+pub(crate) type Decisions = HashMap<String, HashMap<String, Decision>>;
 
-async fn load_decisions(conn: &mut PgConnection, workspace: WorkspaceId, kind: Kind) -> Result<Decisions, StoreError> {
+/// Reads the decisions of a kind, also of fields that are not mapped now.
+pub(crate) async fn load_decisions(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
+    kind: Kind,
+) -> Result<Decisions, StoreError> {
     let rows = sqlx::query!(
         r#"select field, value, option_key from mapper.value_mapping where workspace_id = $1 and kind = $2"#,
         workspace.0,

@@ -58,7 +58,9 @@ pub(crate) fn tell(rules: &Rules, object: Object, reader: &Reader<'_>, stored: &
     }
     let mut mapped = reader.map(&image.text);
     if let Some(fault) = mapped.faults.first() {
-        return Told::Fault(fault_of(&image.id, fault.code, &fault.field));
+        // The stored image may be newer than the chunk, and is older than a replay's number.
+        let fault = fault_of(&image.id, fault.code, &fault.field);
+        return Told::Fault(RecordFault { read_seq: image.read_seq, ..fault });
     }
     stored.carry.complete(compiled, &mut mapped);
     let has_unmapped = mapped.cells.iter().any(|cell| matches!(cell, Cell::Unmapped(_)));
@@ -68,7 +70,7 @@ pub(crate) fn tell(rules: &Rules, object: Object, reader: &Reader<'_>, stored: &
 
 /// Makes the fault of one record.
 pub(crate) fn fault_of(id: &str, code: FaultCode, field: &str) -> RecordFault {
-    RecordFault { id: id.to_owned(), code: code.as_str().to_owned(), field: field.to_owned() }
+    RecordFault { id: id.to_owned(), code: code.as_str().to_owned(), field: field.to_owned(), read_seq: 0 }
 }
 
 fn cell(cell: Cell) -> WireCell {

@@ -13,6 +13,7 @@ use axum::extract::connect_info::Connected;
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use axum::serve::{IncomingStream, Listener};
+use futures::StreamExt as _;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -81,11 +82,15 @@ impl Listener for Door {
 
 impl Connected<IncomingStream<'_, Door>> for Cut {
     fn connect_info(stream: IncomingStream<'_, Door>) -> Self {
-        stream.io().cut.clone()
+        stream.io().cut()
     }
 }
 
 impl<S> Wire<S> {
+    pub(crate) fn cut(&self) -> Cut {
+        self.cut.clone()
+    }
+
     fn broken(&self) -> Option<io::Error> {
         self.cut
             .is_pulled()
@@ -154,10 +159,17 @@ pub(crate) async fn serve(
         body: body.to_vec(),
     };
     if call.path.starts_with("/sim/") {
-        return send(crate::simulator::control(&world, &call), None, &call, &cut).await;
+        return send(
+            &world,
+            crate::simulator::control(&world, &call),
+            None,
+            &call,
+            &cut,
+        )
+        .await;
     }
     let outcome = api::answer(&world, &call);
-    send(outcome.answer, outcome.fault.as_ref(), &call, &cut).await
+    send(&world, outcome.answer, outcome.fault.as_ref(), &call, &cut).await
 }
 
 fn plain(status: StatusCode) -> Response<Body> {
@@ -167,7 +179,13 @@ fn plain(status: StatusCode) -> Response<Body> {
 }
 
 /// Sends an answer, as a fault may spoil it.
-async fn send(answer: Answer, fault: Option<&Fault>, call: &Call, cut: &Cut) -> Response<Body> {
+async fn send(
+    world: &World,
+    answer: Answer,
+    fault: Option<&Fault>,
+    call: &Call,
+    cut: &Cut,
+) -> Response<Body> {
     match fault {
         Some(Fault::Delay { ms }) => tokio::time::sleep(Duration::from_millis(*ms)).await,
         Some(Fault::Reset | Fault::LostAnswer) => {
@@ -202,7 +220,9 @@ async fn send(answer: Answer, fault: Option<&Fault>, call: &Call, cut: &Cut) -> 
         target.insert("content-type", HeaderValue::from_static(content_type));
     }
     let labelled = matches!(fault, Some(Fault::PlainLabelledGzip));
-    let zipped = labelled || matches!(fault, Some(Fault::GzipCut)) || (asked && body.len() > 512);
+    let zipped = labelled
+        || matches!(fault, Some(Fault::GzipCut))
+        || (asked && world.config.gzip && body.len() > 512);
     if zipped {
         target.insert("content-encoding", HeaderValue::from_static("gzip"));
     }
@@ -214,21 +234,27 @@ async fn send(answer: Answer, fault: Option<&Fault>, call: &Call, cut: &Cut) -> 
             body.truncate(body.len() / 2);
             Body::from(body)
         }
-        Some(Fault::CutBody) => {
-            let half = Bytes::from(body).slice(..);
-            let half = half.slice(..half.len() / 2);
-            let broken = Err(io::Error::new(
-                io::ErrorKind::ConnectionReset,
-                "cut by a fault",
-            ));
-            Body::from_stream(futures::stream::iter([Ok(half), broken]))
-        }
+        Some(Fault::CutBody) => cut_body(body),
         Some(Fault::SlowDrip { bytes, pause_ms }) => {
             drip(body, (*bytes).max(1), Duration::from_millis(*pause_ms))
         }
         _ => Body::from(body),
     };
     response
+}
+
+/// The first half, then the end of the connection; the pause lets the half go out before.
+fn cut_body(mut body: Vec<u8>) -> Body {
+    body.truncate(body.len() / 2);
+    let broken = async {
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        Err(io::Error::new(
+            io::ErrorKind::ConnectionReset,
+            "cut by a fault",
+        ))
+    };
+    let half = futures::stream::iter([Ok(Bytes::from(body))]);
+    Body::from_stream(half.chain(futures::stream::once(broken)))
 }
 
 fn drip(body: Vec<u8>, bytes: usize, pause: Duration) -> Body {

@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::mpsc;
 use std::thread::JoinHandle;
 
 use axum::Router;
@@ -14,11 +13,12 @@ use crate::control::Command;
 use crate::endpoint::Endpoint;
 use crate::fault::FaultRule;
 use crate::id::Id;
+use crate::lifecycle::{Conversion, Converted};
 use crate::listen::{Cut, Door, serve};
-use crate::mutate::{Conversion, Converted};
 use crate::oracle::{Question, Verdict};
 use crate::refusal::Refusal;
 use crate::stats::{Recorded, Stats};
+use crate::tls::Identity;
 use crate::wire::{Answer, Call};
 use crate::world::{Config, World};
 
@@ -47,6 +47,7 @@ impl From<Refusal> for NotDone {
 pub struct Simulator {
     world: Arc<World>,
     address: SocketAddr,
+    ca_pem: Option<String>,
     stop: watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -67,42 +68,74 @@ impl Simulator {
             .thread_name("salesforce-sim")
             .enable_all()
             .build()?;
-        let listener = std::net::TcpListener::bind(&config.address)?;
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
+        let (listener, address) = bind(&config.address)?;
+        let secure = if config.tls {
+            let (listener, secure) = bind("127.0.0.1:0")?;
+            Some((Identity::new()?, listener, secure))
+        } else {
+            None
+        };
+        let base_url = match &secure {
+            Some((_, _, secure)) => format!("https://localhost:{}", secure.port()),
+            None => format!("http://{address}"),
+        };
+        let ca_pem = secure
+            .as_ref()
+            .map(|(identity, _, _)| identity.ca_pem.clone());
         let world = Arc::new(World::new(config));
-        world.set_base_url(format!("http://{address}"));
+        world.set_base_url(base_url);
         let (stop, mut stopping) = watch::channel(false);
-        let (ready, is_ready) = mpsc::channel();
-        let served = world.clone();
+        let app = Router::new().fallback(serve).with_state(world.clone());
+        let (door, secure_door) = {
+            // Sockets belong to the runtime that serves them.
+            let _inside = runtime.enter();
+            let door = Door(TcpListener::from_std(listener)?);
+            let secure = match secure {
+                Some((identity, listener, _)) => {
+                    Some(identity.door(TcpListener::from_std(listener)?))
+                }
+                None => None,
+            };
+            (door, secure)
+        };
         let thread = std::thread::Builder::new()
             .name("salesforce-sim".to_owned())
             .spawn(move || {
                 runtime.block_on(async move {
-                    let listener = match TcpListener::from_std(listener) {
-                        Ok(listener) => listener,
-                        Err(error) => return drop(ready.send(Err(error))),
+                    let plain = axum::serve(
+                        door,
+                        app.clone().into_make_service_with_connect_info::<Cut>(),
+                    );
+                    let secure = async {
+                        match secure_door {
+                            Some(door) => {
+                                axum::serve(door, app.into_make_service_with_connect_info::<Cut>())
+                                    .await
+                            }
+                            None => std::future::pending().await,
+                        }
                     };
-                    let _ = ready.send(Ok(()));
-                    let app = Router::new().fallback(serve).with_state(served);
-                    let service = app.into_make_service_with_connect_info::<Cut>();
                     // Open keep-alive connections must not hold the end up: the runtime is dropped under them.
                     tokio::select! {
-                        _ = axum::serve(Door(listener), service) => {}
+                        _ = plain => {}
+                        _ = secure => {}
                         _ = stopping.wait_for(|stop| *stop) => {}
                     }
                 });
                 runtime.shutdown_background();
             })?;
-        is_ready
-            .recv()
-            .unwrap_or_else(|_| Err(std::io::Error::other("the server thread ended")))?;
         Ok(Self {
             world,
             address,
+            ca_pem,
             stop,
             thread: Some(thread),
         })
+    }
+
+    /// What a client of [`Config::tls`] has to trust, as PEM.
+    pub fn ca_pem(&self) -> Option<&str> {
+        self.ca_pem.as_deref()
     }
 
     /// The base URL: login host and, unless an org says otherwise, instance host.
@@ -110,7 +143,7 @@ impl Simulator {
         self.world.base_url()
     }
 
-    /// The address it listens on.
+    /// The address it listens on without TLS.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -290,6 +323,13 @@ impl Drop for Simulator {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+fn bind(address: &str) -> std::io::Result<(std::net::TcpListener, SocketAddr)> {
+    let listener = std::net::TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
 }
 
 fn map(json: Json) -> Map<String, Json> {

@@ -36,8 +36,10 @@ pub struct Config {
     pub bulk_page_rows: usize,
     /// Where the identity URL redirects to first: scheme and host.
     pub identity_redirect: Option<String>,
-    /// Also serve TLS, on a port of its own, with a certificate made at start.
+    /// Also serve TLS, on a port of its own, with a certificate made at start; then that is the base URL.
     pub tls: bool,
+    /// Whether bodies are compressed for clients that ask; off for benchmarks of the client.
+    pub gzip: bool,
     /// Two worker threads suffice; benchmarks may want more.
     pub worker_threads: usize,
 }
@@ -55,6 +57,7 @@ impl Default for Config {
             bulk_page_rows: 50_000,
             identity_redirect: None,
             tls: false,
+            gzip: true,
             worker_threads: 2,
         }
     }

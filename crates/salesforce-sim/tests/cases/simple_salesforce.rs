@@ -10,7 +10,11 @@ const VERSION: &str = "1.12.6";
 /// The target folder, found from the test binary in `target/<profile>/deps/`.
 fn target_folder() -> PathBuf {
     let binary = std::env::current_exe().unwrap();
-    binary.ancestors().nth(3).expect("target/<profile>/deps/<test>").to_owned()
+    binary
+        .ancestors()
+        .nth(3)
+        .expect("target/<profile>/deps/<test>")
+        .to_owned()
 }
 
 fn run(command: &mut Process, what: &str) -> Output {
@@ -29,12 +33,30 @@ fn python() -> PathBuf {
     let folder = target_folder().join(format!("simple-salesforce-{VERSION}"));
     let python = folder.join("bin/python");
     let installed = |python: &Path| {
-        let check = format!("import importlib.metadata as m, sys; sys.exit(m.version('simple-salesforce') != '{VERSION}')");
-        Process::new(python).args(["-c", &check]).output().is_ok_and(|output| output.status.success())
+        let check = format!(
+            "import importlib.metadata as m, sys; sys.exit(m.version('simple-salesforce') != '{VERSION}')"
+        );
+        Process::new(python)
+            .args(["-c", &check])
+            .output()
+            .is_ok_and(|output| output.status.success())
     };
     if !installed(&python) {
-        run(Process::new("python3").args(["-m", "venv"]).arg(&folder), "making a python environment");
-        run(Process::new(&python).args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", &format!("simple-salesforce=={VERSION}")]), "installing simple-salesforce");
+        run(
+            Process::new("python3").args(["-m", "venv"]).arg(&folder),
+            "making a python environment",
+        );
+        run(
+            Process::new(&python).args([
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                &format!("simple-salesforce=={VERSION}"),
+            ]),
+            "installing simple-salesforce",
+        );
     }
     python
 }
@@ -42,7 +64,16 @@ fn python() -> PathBuf {
 #[test]
 fn simple_salesforce_logs_in_queries_describes_follows_changes_and_runs_bulk() {
     let python = python();
-    let config = Config { seed: Some(Seed { accounts: 2_345, contacts: 3_000, leads: 100, nasty: true, ..Seed::default() }), ..Config::default() };
+    let config = Config {
+        seed: Some(Seed {
+            accounts: 2_345,
+            contacts: 3_000,
+            leads: 100,
+            nasty: true,
+            ..Seed::default()
+        }),
+        ..Config::default()
+    };
     let (org, app) = (config.orgs[0].clone(), config.apps[0].clone());
     let sim = Simulator::start(config);
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/simple_salesforce_client.py");
@@ -58,7 +89,23 @@ fn simple_salesforce_logs_in_queries_describes_follows_changes_and_runs_bulk() {
         "the simple-salesforce script",
     );
     let said = String::from_utf8_lossy(&output.stdout);
-    for step in ["soap login", "password login", "client credentials", "query", "query_all", "query_all_iter", "describe", "crud", "updated", "deleted", "bulk2", "errors"] {
-        assert!(said.lines().any(|line| line == format!("ok {step}")), "{step}\n{said}");
+    for step in [
+        "soap login",
+        "password login",
+        "client credentials",
+        "query",
+        "query_all",
+        "query_all_iter",
+        "describe",
+        "crud",
+        "updated",
+        "deleted",
+        "bulk2",
+        "errors",
+    ] {
+        assert!(
+            said.lines().any(|line| line == format!("ok {step}")),
+            "{step}\n{said}"
+        );
     }
 }

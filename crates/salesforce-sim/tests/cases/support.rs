@@ -32,14 +32,22 @@ impl Answer {
     pub(super) fn refusal(&self) -> (String, String) {
         let body = self.json();
         let entry = &body[0];
-        let text = |key: &str| entry[key].as_str().unwrap_or_else(|| panic!("{body}")).to_owned();
+        let text = |key: &str| {
+            entry[key]
+                .as_str()
+                .unwrap_or_else(|| panic!("{body}"))
+                .to_owned()
+        };
         (text("errorCode"), text("message"))
     }
 }
 
 pub(super) fn http() -> reqwest::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder().redirect(Policy::none()).build().unwrap()
+    reqwest::Client::builder()
+        .redirect(Policy::none())
+        .build()
+        .unwrap()
 }
 
 /// A simulator, a session in its first org, and a way to ask.
@@ -50,7 +58,11 @@ pub(super) struct World {
 }
 
 pub(super) async fn world(seed: Seed) -> World {
-    world_of(Config { seed: Some(seed), ..Config::default() }).await
+    world_of(Config {
+        seed: Some(seed),
+        ..Config::default()
+    })
+    .await
 }
 
 pub(super) async fn empty_world() -> World {
@@ -60,13 +72,23 @@ pub(super) async fn empty_world() -> World {
 pub(super) async fn world_of(config: Config) -> World {
     let sim = Simulator::start(config);
     let http = http();
-    let body = form(&http, &format!("{}/services/oauth2/token", sim.url()), &credentials("client_credentials", &[])).await;
+    let body = form(
+        &http,
+        &format!("{}/services/oauth2/token", sim.url()),
+        &credentials("client_credentials", &[]),
+    )
+    .await;
     let token = body.json()["access_token"].as_str().unwrap().to_owned();
     World { sim, http, token }
 }
 
 pub(super) fn seed(accounts: usize, contacts: usize, leads: usize) -> Seed {
-    Seed { accounts, contacts, leads, ..Seed::default() }
+    Seed {
+        accounts,
+        contacts,
+        leads,
+        ..Seed::default()
+    }
 }
 
 /// The form of a token request by the default app.
@@ -77,14 +99,21 @@ pub(super) fn credentials(grant_type: &str, more: &[(&str, &str)]) -> Vec<(Strin
         ("client_id".to_owned(), app.client_id),
         ("client_secret".to_owned(), app.client_secret),
     ];
-    fields.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    fields.extend(
+        more.iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+    );
     fields
 }
 
 pub(super) async fn answer(request: reqwest::RequestBuilder) -> Answer {
     let response = request.send().await.unwrap();
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
-    Answer { status, headers, text: response.text().await.unwrap() }
+    Answer {
+        status,
+        headers,
+        text: response.text().await.unwrap(),
+    }
 }
 
 pub(super) async fn form(http: &reqwest::Client, url: &str, fields: &[(String, String)]) -> Answer {
@@ -106,7 +135,11 @@ impl World {
 
     /// Asks a query; the answer as it comes.
     pub(super) async fn ask(&self, resource: &str, soql: &str) -> Answer {
-        answer(self.asking(&format!("{DATA}/{resource}")).query(&[("q", soql)])).await
+        answer(
+            self.asking(&format!("{DATA}/{resource}"))
+                .query(&[("q", soql)]),
+        )
+        .await
     }
 
     pub(super) async fn query(&self, soql: &str) -> Json {
@@ -126,7 +159,11 @@ impl World {
             Some(options) => request.header("Sforce-Query-Options", options),
             None => request,
         };
-        let mut page = answer(with(self.asking(&format!("{DATA}/query")).query(&[("q", soql)]))).await.json();
+        let mut page = answer(with(
+            self.asking(&format!("{DATA}/query")).query(&[("q", soql)]),
+        ))
+        .await
+        .json();
         let mut pages = Vec::new();
         loop {
             let next = page["nextRecordsUrl"].as_str().map(str::to_owned);
@@ -139,33 +176,57 @@ impl World {
     }
 
     pub(super) async fn post(&self, path: &str, body: &Json) -> Answer {
-        answer(self.http.post(self.url(path)).bearer_auth(&self.token).json(body)).await
+        answer(
+            self.http
+                .post(self.url(path))
+                .bearer_auth(&self.token)
+                .json(body),
+        )
+        .await
     }
 
     pub(super) async fn token_call(&self, grant_type: &str, more: &[(&str, &str)]) -> Answer {
-        form(&self.http, &self.url("/services/oauth2/token"), &credentials(grant_type, more)).await
+        form(
+            &self.http,
+            &self.url("/services/oauth2/token"),
+            &credentials(grant_type, more),
+        )
+        .await
     }
 
     /// Follows the automatic consent and exchanges the code.
     pub(super) async fn connect(&self) -> Json {
         let code = self.code("allow").await["code"].clone();
-        let answer = self.token_call("authorization_code", &[("code", &code), ("redirect_uri", CALLBACK), ("code_verifier", VERIFIER)]).await;
+        let answer = self
+            .token_call(
+                "authorization_code",
+                &[
+                    ("code", &code),
+                    ("redirect_uri", CALLBACK),
+                    ("code_verifier", VERIFIER),
+                ],
+            )
+            .await;
         assert_eq!(answer.status, 200, "{}", answer.text);
         answer.json()
     }
 
     /// What the callback gets.
     pub(super) async fn code(&self, decision: &str) -> HashMap<String, String> {
-        let answer = answer(self.http.get(self.url("/services/oauth2/authorize")).query(&[
-            ("response_type", "code"),
-            ("client_id", &AppSpec::default().client_id),
-            ("redirect_uri", CALLBACK),
-            ("scope", "api refresh_token id"),
-            ("state", "opaque state/+"),
-            ("code_challenge", CHALLENGE),
-            ("code_challenge_method", "S256"),
-            ("sim_auto", decision),
-        ]))
+        let answer = answer(
+            self.http
+                .get(self.url("/services/oauth2/authorize"))
+                .query(&[
+                    ("response_type", "code"),
+                    ("client_id", &AppSpec::default().client_id),
+                    ("redirect_uri", CALLBACK),
+                    ("scope", "api refresh_token id"),
+                    ("state", "opaque state/+"),
+                    ("code_challenge", CHALLENGE),
+                    ("code_challenge_method", "S256"),
+                    ("sim_auto", decision),
+                ]),
+        )
         .await;
         assert_eq!(answer.status, 302, "{}", answer.text);
         let callback = url::Url::parse(answer.header("location").unwrap()).unwrap();
@@ -175,5 +236,10 @@ impl World {
 }
 
 pub(super) fn ids_of(page: &Json) -> Vec<Id> {
-    page["records"].as_array().unwrap().iter().map(|record| record["Id"].as_str().unwrap().parse().unwrap()).collect()
+    page["records"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|record| record["Id"].as_str().unwrap().parse().unwrap())
+        .collect()
 }
