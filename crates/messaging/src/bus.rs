@@ -31,7 +31,10 @@ pub struct Config {
 
 impl std::fmt::Debug for Config {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Config").field("user", &self.user).field("client_name", &self.client_name).finish_non_exhaustive()
+        f.debug_struct("Config")
+            .field("user", &self.user)
+            .field("client_name", &self.client_name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -108,7 +111,8 @@ impl Bus {
         let mut options = ConnectOptions::new().name(&config.client_name).max_reconnects(None);
         if let (Some(user), Some(password)) = (&config.user, &config.password) {
             // Each user may only listen below its own inbox, so nobody reads another's replies.
-            options = options.custom_inbox_prefix(format!("_INBOX_{user}")).user_and_password(user.clone(), password.clone());
+            options =
+                options.custom_inbox_prefix(format!("_INBOX_{user}")).user_and_password(user.clone(), password.clone());
         }
         let servers: Vec<_> = config.url.split(',').map(str::trim).collect();
         let client = options.connect(servers).await?;

@@ -19,7 +19,8 @@ struct Instruments {
 // Made on first use: by then `main` has installed the meter provider.
 static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| {
     let meter: Meter = global::meter("lanesync.messaging");
-    let seconds = |name: &'static str| meter.f64_histogram(name).with_unit("s").with_boundaries(SECONDS.to_vec()).build();
+    let seconds =
+        |name: &'static str| meter.f64_histogram(name).with_unit("s").with_boundaries(SECONDS.to_vec()).build();
     Instruments {
         operation: seconds("messaging.client.operation.duration"),
         process: seconds("messaging.process.duration"),

@@ -90,11 +90,8 @@ pub async fn ensure(bus: &Bus, replicas: usize, max_bytes: Option<i64>) -> Resul
 /// The first setting that could lose a message.
 pub async fn verify(bus: &Bus, streams: &[StreamSpec], consumers: &[ConsumerSpec]) -> Result<(), SetupError> {
     for spec in streams {
-        let found = bus
-            .context()
-            .get_stream(spec.name)
-            .await
-            .map_err(|error| SetupError::Stream(spec.name, error.into()))?;
+        let found =
+            bus.context().get_stream(spec.name).await.map_err(|error| SetupError::Stream(spec.name, error.into()))?;
         let (have, want) = (&found.cached_info().config, stream_config(spec, 1));
         let wrong = [
             (have.retention != want.retention, "retention"),

@@ -1,0 +1,245 @@
+//! The gRPC server of a service and its channels to peers: limits, deadlines, traces, metrics.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::LazyLock;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use futures::future::BoxFuture;
+use opentelemetry::metrics::Histogram;
+use opentelemetry::propagation::{Extractor, Injector};
+use opentelemetry::{KeyValue, global};
+use tokio_util::sync::CancellationToken;
+use tonic::body::Body;
+use tonic::metadata::{MetadataKey, MetadataMap, MetadataValue};
+use tonic::server::NamedService;
+use tonic::service::interceptor::InterceptedService;
+use tonic::service::{Interceptor, Routes, RoutesBuilder};
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Status};
+use tower::{Layer, Service};
+use tracing::{Instrument, Span, info_span};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+use crate::config::Common;
+use crate::health::Health;
+use crate::metrics;
+use crate::status::Board;
+
+/// Longest time that a call may take on the server, streams apart.
+const SERVER_DEADLINE: Duration = Duration::from_secs(60);
+/// Deadline of calls to peers that set none.
+const CLIENT_DEADLINE: Duration = Duration::from_secs(30);
+/// Largest message in either direction.
+pub const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
+
+/// A channel to a peer that carries the trace on.
+pub type Peer = InterceptedService<Channel, Traced>;
+
+/// Returns a channel that connects on first use and reconnects by itself.
+///
+/// # Errors
+/// When the address is not a URL.
+pub fn peer(url: &str) -> anyhow::Result<Peer> {
+    let endpoint = Endpoint::from_shared(url.to_owned())
+        .with_context(|| format!("{url} is not an address of a peer"))?
+        .connect_timeout(Duration::from_secs(5))
+        .timeout(CLIENT_DEADLINE)
+        .http2_keep_alive_interval(Duration::from_secs(30))
+        .tcp_nodelay(true);
+    Ok(InterceptedService::new(endpoint.connect_lazy(), Traced))
+}
+
+/// Writes the current trace into outgoing calls.
+#[derive(Clone, Copy, Debug)]
+pub struct Traced;
+
+impl Interceptor for Traced {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        let context = Span::current().context();
+        global::get_text_map_propagator(|propagator| {
+            propagator.inject_context(&context, &mut MetadataWriter(request.metadata_mut()));
+        });
+        Ok(request)
+    }
+}
+
+struct MetadataWriter<'a>(&'a mut MetadataMap);
+
+impl Injector for MetadataWriter<'_> {
+    fn set(&mut self, key: &str, value: String) {
+        if let (Ok(key), Ok(value)) = (MetadataKey::from_bytes(key.as_bytes()), MetadataValue::try_from(value)) {
+            self.0.insert(key, value);
+        }
+    }
+}
+
+struct HeaderReader<'a>(&'a http::HeaderMap);
+
+impl Extractor for HeaderReader<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key)?.to_str().ok()
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        Vec::new()
+    }
+}
+
+/// The gRPC server of a process: API with health and status on one port, health alone on the other, metrics on a third.
+pub struct Server {
+    routes: RoutesBuilder,
+    common: Common,
+    health: Health,
+    board: Board,
+}
+
+impl Server {
+    /// Begins with health, status and, if wanted, reflection.
+    ///
+    /// # Errors
+    /// When the descriptors can't be served.
+    pub fn new(common: &Common, health: &Health, board: &Board) -> anyhow::Result<Self> {
+        let mut routes = Routes::builder();
+        routes.add_service(health.server()).add_service(board.server());
+        if common.reflection {
+            let descriptors = || {
+                tonic_reflection::server::Builder::configure()
+                    .register_encoded_file_descriptor_set(contract::DESCRIPTORS)
+                    .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            };
+            routes.add_service(descriptors().build_v1().context("serving reflection")?);
+            routes.add_service(descriptors().build_v1alpha().context("serving reflection")?);
+        }
+        Ok(Self { routes, common: common.clone(), health: health.clone(), board: board.clone() })
+    }
+
+    /// Adds a service.
+    #[must_use]
+    pub fn add_service<S>(mut self, service: S) -> Self
+    where
+        S: Service<http::Request<Body>, Error = Infallible> + NamedService + Clone + Send + Sync + 'static,
+        S::Response: axum::response::IntoResponse,
+        S::Future: Send + 'static,
+    {
+        self.routes.add_service(service);
+        self
+    }
+
+    /// Serves until `stopping`; readiness follows the board.
+    ///
+    /// # Errors
+    /// When an address can't be bound.
+    pub async fn serve(self, stopping: CancellationToken) -> anyhow::Result<()> {
+        let Self { routes, common, health, board } = self;
+        let api = tonic::transport::Server::builder()
+            .layer(ObserveLayer)
+            .timeout(SERVER_DEADLINE)
+            .max_concurrent_streams(100)
+            .http2_keepalive_interval(Some(Duration::from_secs(30)))
+            .max_connection_age(Duration::from_secs(900))
+            .max_connection_age_grace(Duration::from_secs(30))
+            .add_routes(routes.routes());
+        let plain_health = tonic::transport::Server::builder().add_service(health.server());
+        let metrics_addr = SocketAddr::new(common.metrics_host, common.metrics_port);
+        health.started().await;
+        // A streaming call never ends by itself: five seconds after the end is asked for, connections are cut.
+        let cut = {
+            let stopping = stopping.clone();
+            async move {
+                stopping.cancelled().await;
+                tokio::time::sleep(Duration::from_secs(5)).await;
+            }
+        };
+        let serve_api = async {
+            tokio::select! {
+                served = api.serve_with_shutdown(common.grpc_addr, stopping.clone().cancelled_owned()) => {
+                    served.with_context(|| format!("serving gRPC on {}", common.grpc_addr))
+                }
+                () = cut => Ok(()),
+            }
+        };
+        let serve_health = async {
+            plain_health
+                .serve_with_shutdown(common.health_addr, stopping.clone().cancelled_owned())
+                .await
+                .with_context(|| format!("serving health on {}", common.health_addr))
+        };
+        tokio::try_join!(
+            serve_api,
+            serve_health,
+            metrics::serve(metrics_addr, stopping.clone()),
+            health.follow(board, stopping.clone()),
+        )?;
+        Ok(())
+    }
+}
+
+static CALL_DURATION: LazyLock<Histogram<f64>> = LazyLock::new(|| {
+    global::meter("lanesync.grpc")
+        .f64_histogram("rpc.server.call.duration")
+        .with_unit("s")
+        .with_boundaries(metrics::CALL_SECONDS.to_vec())
+        .build()
+});
+
+#[derive(Clone, Copy)]
+struct ObserveLayer;
+
+impl<S> Layer<S> for ObserveLayer {
+    type Service = Observe<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Observe { inner }
+    }
+}
+
+/// One span and one duration per call.
+#[derive(Clone)]
+struct Observe<S> {
+    inner: S,
+}
+
+impl<S, B> Service<http::Request<Body>> for Observe<S>
+where
+    S: Service<http::Request<Body>, Response = http::Response<B>> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = BoxFuture<'static, Result<S::Response, S::Error>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let method = request.uri().path().trim_start_matches('/').to_owned();
+        let span =
+            info_span!("rpc", otel.name = method, otel.kind = "server", rpc.system.name = "grpc", rpc.method = method);
+        let parent = global::get_text_map_propagator(|propagator| propagator.extract(&HeaderReader(request.headers())));
+        let _ = span.set_parent(parent);
+        // The clone may not be ready; the original is, so it makes the call.
+        let clone = self.inner.clone();
+        let mut ready = std::mem::replace(&mut self.inner, clone);
+        let begun = Instant::now();
+        let answered = async move {
+            let response = ready.call(request).await;
+            let code = match &response {
+                // A failed unary call has its status in the headers; a good one in the trailers.
+                Ok(response) => {
+                    response.headers().get("grpc-status").and_then(|code| code.to_str().ok()).unwrap_or("0").to_owned()
+                }
+                Err(_) => "2".to_owned(),
+            };
+            // 12 is UNIMPLEMENTED: the name is the caller's invention and must not become a label.
+            let method = if code == "12" { "_other".to_owned() } else { method };
+            let attributes = [KeyValue::new("rpc.method", method), KeyValue::new("rpc.response.status_code", code)];
+            CALL_DURATION.record(begun.elapsed().as_secs_f64(), &attributes);
+            response
+        };
+        Box::pin(answered.instrument(span))
+    }
+}

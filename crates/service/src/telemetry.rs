@@ -1,0 +1,83 @@
+//! Traces to a collector if one is named, metrics for Prometheus, logs on standard output.
+
+use anyhow::Context;
+use opentelemetry::trace::TracerProvider;
+use opentelemetry::{KeyValue, global};
+use opentelemetry_otlp::WithExportConfig;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::metrics::SdkMeterProvider;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
+
+use crate::config::{Common, LogFormat};
+use crate::logs;
+
+/// Telemetry of a process; flush it last.
+#[derive(Debug)]
+pub struct Telemetry {
+    tracer: SdkTracerProvider,
+    meter: SdkMeterProvider,
+}
+
+/// Starts telemetry for the process; call once, within the runtime.
+///
+/// # Errors
+/// When the log filter or the collector's address is wrong.
+pub fn init(service: &'static str, version: &'static str, config: &Common) -> anyhow::Result<Telemetry> {
+    let resource = Resource::builder()
+        .with_service_name(service)
+        .with_attributes([
+            KeyValue::new("service.namespace", "lanesync"),
+            KeyValue::new("service.version", version),
+            KeyValue::new("service.instance.id", uuid::Uuid::now_v7().to_string()),
+        ])
+        .build();
+    global::set_text_map_propagator(TraceContextPropagator::new());
+
+    let mut tracer = SdkTracerProvider::builder().with_resource(resource.clone());
+    if let Some(endpoint) = &config.otlp_endpoint {
+        let exporter = opentelemetry_otlp::SpanExporter::builder()
+            .with_tonic()
+            .with_endpoint(endpoint)
+            .build()
+            .context("building the trace exporter")?;
+        tracer = tracer.with_batch_exporter(exporter);
+    }
+    let tracer = tracer.build();
+    global::set_tracer_provider(tracer.clone());
+
+    let exporter = opentelemetry_prometheus::exporter()
+        .with_registry(prometheus::default_registry().clone())
+        .scope_info_enabled(false)
+        .build()
+        .context("building the metrics exporter")?;
+    let meter = SdkMeterProvider::builder().with_resource(resource).with_reader(exporter).build();
+    global::set_meter_provider(meter.clone());
+
+    let filter = EnvFilter::try_new(&config.log).context("LANESYNC_LOG is not a filter")?;
+    let lines = match config.log_format {
+        LogFormat::Json => tracing_subscriber::fmt::layer().event_format(logs::Json { service, version }).boxed(),
+        LogFormat::Pretty => tracing_subscriber::fmt::layer().with_target(false).boxed(),
+    };
+    tracing_subscriber::registry()
+        .with(tracing_opentelemetry::layer().with_tracer(tracer.tracer(service)).with_location(false))
+        .with(lines.with_filter(filter))
+        .try_init()
+        .context("installing the log subscriber")?;
+    Ok(Telemetry { tracer, meter })
+}
+
+impl Telemetry {
+    /// Sends what is left, for at most about three seconds.
+    pub async fn flush(self) {
+        let flushed = tokio::task::spawn_blocking(move || {
+            // Nobody is left to tell about a failure.
+            let _ = self.tracer.shutdown();
+            let _ = self.meter.shutdown();
+        });
+        let _ = tokio::time::timeout(std::time::Duration::from_secs(3), flushed).await;
+    }
+}

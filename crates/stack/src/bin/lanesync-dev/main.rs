@@ -1,0 +1,47 @@
+//! The heavy half of `cargo x`: starts real processes and looks after them.
+
+mod interrupt;
+mod up;
+mod with;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+
+/// Runs lanesync on this machine; `cargo x` calls it.
+#[derive(Parser)]
+#[command(name = "lanesync-dev", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Starts the product against the Salesforce that the environment names.
+    Up,
+    /// Runs a command beside a Postgres of its own.
+    With(with::Arguments),
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<ExitCode> {
+    match Arguments::parse().command {
+        Action::Up => up::run().await,
+        Action::With(arguments) => with::run(arguments).await,
+    }
+}
+
+/// The folder in which this program and the product's lie.
+fn programs() -> anyhow::Result<PathBuf> {
+    let own = std::env::current_exe().context("asking where this program lies")?;
+    let folder = own.parent().context("a program lies in a folder")?;
+    Ok(folder.to_owned())
+}
+
+/// The places to look for servers: this machine, and the private folder of the checkout.
+fn search() -> servers::Search {
+    servers::Search::from_env(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").as_path())
+}

@@ -1,0 +1,394 @@
+//! The whole product: Postgres, NATS, migrations and the four services.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use base64::Engine as _;
+use rustix::process::Signal;
+
+use crate::secret::random_bytes;
+use crate::{
+    Addresses, Folder, Nats, NatsUser, Postgres, PostgresOptions, Process, Service, ServiceName, random_hex,
+    write_private,
+};
+
+/// The database of a stack that has its own Postgres.
+const DATABASE: &str = "lanesync";
+/// How long the migrations of a new database may take.
+const MIGRATION_LIMIT: Duration = Duration::from_secs(120);
+
+/// The Salesforce that a stack talks to.
+#[derive(Clone, Debug, Default)]
+pub struct Salesforce {
+    /// `https://login.salesforce.com` or another login host.
+    pub login_url: Option<String>,
+    /// The consumer key of the connected app.
+    pub client_id: Option<String>,
+    /// The file with its secret.
+    pub client_secret_file: Option<PathBuf>,
+    /// Certificates to trust besides the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Whether hosts other than Salesforce's own may be called.
+    pub allow_test_hosts: bool,
+}
+
+/// A NATS that runs already, and how to log in to it.
+#[derive(Clone, Debug)]
+pub struct NatsAccess {
+    /// `nats://host:port`.
+    pub url: String,
+    /// The one user that every part logs in as.
+    pub user: Option<String>,
+    /// The file with that user's password.
+    pub password_file: Option<PathBuf>,
+}
+
+/// What a stack should be made of.
+#[derive(Clone, Debug)]
+pub struct StackOptions {
+    /// The folder of the product's programs.
+    pub programs: PathBuf,
+    /// Where to look for the servers.
+    pub search: servers::Search,
+    /// The Salesforce to talk to.
+    pub salesforce: Salesforce,
+    /// The file with the superuser's address of an existing database, to be used instead of an own Postgres.
+    pub database_url_file: Option<PathBuf>,
+    /// An existing NATS, to be used instead of an own one.
+    pub nats: Option<NatsAccess>,
+    /// The key ring of auth; a new one is made when there is none.
+    pub token_keys_file: Option<PathBuf>,
+    /// The address under which browsers reach the OAuth callback.
+    pub public_url: Option<String>,
+    /// The log filter of every service.
+    pub log: String,
+    /// Settings of the own Postgres.
+    pub postgres: PostgresOptions,
+    /// Further settings of single services.
+    pub settings: Vec<(ServiceName, String, OsString)>,
+}
+
+impl StackOptions {
+    /// A stack of its own servers with the programs in `programs`, against production Salesforce.
+    #[must_use]
+    pub fn new(programs: PathBuf, search: servers::Search) -> Self {
+        Self {
+            programs,
+            search,
+            salesforce: Salesforce::default(),
+            database_url_file: None,
+            nats: None,
+            token_keys_file: None,
+            public_url: None,
+            log: "info".to_owned(),
+            postgres: PostgresOptions::default(),
+            settings: Vec::new(),
+        }
+    }
+}
+
+/// The running product.
+///
+/// [`Stack::down`] stops it in good order; dropping it kills it. Nothing is left running either way, and the
+/// folder with logs, data and secrets goes last.
+#[derive(Debug)]
+pub struct Stack {
+    // Dropped in this order: users before what they use.
+    services: BTreeMap<ServiceName, Service>,
+    nats: Option<Nats>,
+    postgres: Option<Postgres>,
+    nats_access: BTreeMap<NatsUser, NatsAccess>,
+    database_url_file: PathBuf,
+    folder: Folder,
+}
+
+impl Stack {
+    /// Starts everything and returns when every service is ready.
+    ///
+    /// # Errors
+    /// A part does not come up; whatever ran by then is stopped again.
+    pub async fn up(options: &StackOptions) -> anyhow::Result<Self> {
+        let folder = Folder::new("stack")?;
+        let secrets = folder.private("secrets")?;
+        let (database, broker) = tokio::join!(Database::of(options, &folder, &secrets), Broker::of(options, &folder));
+        let (database, broker) = (database?, broker?);
+
+        let passwords: BTreeMap<String, String> =
+            ServiceName::ALL.into_iter().map(|service| (service.role(), random_hex())).collect();
+        let migrate = migration(options, &database, &broker, &passwords, &secrets)?;
+        run_to_end(migrate, &folder.path().join("migrate.log")).await?;
+
+        let mut addresses = BTreeMap::new();
+        for service in ServiceName::ALL {
+            addresses.insert(service, Addresses::free()?);
+        }
+        let token_keys = match &options.token_keys_file {
+            Some(file) => file.clone(),
+            None => token_keys(&secrets)?,
+        };
+        let mut stack = Self {
+            services: BTreeMap::new(),
+            nats: broker.server,
+            postgres: database.server,
+            nats_access: broker.access,
+            database_url_file: database.url_file,
+            folder,
+        };
+        for service in ServiceName::ALL {
+            let url_file = secrets.join(format!("{}.database-url", service.short()));
+            let url = as_role(&database.url, &service.role(), &passwords)?;
+            write_private(&url_file, &url)?;
+            let access = stack.nats_access_of(service);
+            let settings = settings(service, options, &url_file, access, &addresses, &token_keys);
+            let listening = addresses[&service];
+            let logs = stack.folder.path();
+            let started = Service::spawn(service, &options.programs, settings, listening, logs)?;
+            stack.services.insert(service, started);
+        }
+        for service in stack.services.values_mut() {
+            service.ready().await?;
+        }
+        Ok(stack)
+    }
+
+    /// Stops the services, then the servers they use.
+    ///
+    /// # Errors
+    /// A process does not end; the others are ended all the same.
+    pub async fn down(mut self) -> anyhow::Result<()> {
+        for name in ServiceName::ALL.iter().rev() {
+            if let Some(service) = self.services.get_mut(name) {
+                service.signal(Signal::TERM)?;
+            }
+        }
+        for name in ServiceName::ALL.iter().rev() {
+            if let Some(service) = self.services.get_mut(name) {
+                service.stop().await?;
+            }
+        }
+        if let Some(nats) = &mut self.nats {
+            nats.stop().await?;
+        }
+        if let Some(postgres) = &mut self.postgres {
+            postgres.stop().await?;
+        }
+        Ok(())
+    }
+
+    /// One of the services.
+    #[must_use]
+    pub fn service(&self, name: ServiceName) -> &Service {
+        &self.services[&name]
+    }
+
+    /// One of the services, to be stopped, killed or started again.
+    ///
+    /// # Panics
+    /// Never: a stack that is up has all services.
+    pub fn service_mut(&mut self, name: ServiceName) -> &mut Service {
+        self.services.get_mut(&name).expect("a stack that is up has all services")
+    }
+
+    /// The gRPC address of a service, as its clients are given it.
+    #[must_use]
+    pub fn grpc_url(&self, name: ServiceName) -> String {
+        self.service(name).addresses().grpc_url()
+    }
+
+    /// Its own NATS, unless it uses an existing one.
+    pub const fn nats(&mut self) -> Option<&mut Nats> {
+        self.nats.as_mut()
+    }
+
+    /// Its own Postgres, unless it uses an existing one.
+    pub const fn postgres(&mut self) -> Option<&mut Postgres> {
+        self.postgres.as_mut()
+    }
+
+    /// How a user logs in to the NATS of this stack.
+    #[must_use]
+    pub fn nats_access(&self, user: NatsUser) -> &NatsAccess {
+        &self.nats_access[&user]
+    }
+
+    /// The file with the superuser's address of the database.
+    #[must_use]
+    pub fn database_url_file(&self) -> &Path {
+        &self.database_url_file
+    }
+
+    /// The folder with the logs of every part.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn nats_access_of(&self, service: ServiceName) -> Option<&NatsAccess> {
+        let user = match service {
+            ServiceName::Auth => return None,
+            ServiceName::Extractor => NatsUser::Extractor,
+            ServiceName::Mapper => NatsUser::Mapper,
+            ServiceName::Writer => NatsUser::Writer,
+        };
+        Some(self.nats_access(user))
+    }
+}
+
+/// The database of a stack: its own or an existing one.
+struct Database {
+    server: Option<Postgres>,
+    url: String,
+    url_file: PathBuf,
+}
+
+impl Database {
+    async fn of(options: &StackOptions, folder: &Folder, secrets: &Path) -> anyhow::Result<Self> {
+        if let Some(url_file) = &options.database_url_file {
+            let url = std::fs::read_to_string(url_file).with_context(|| format!("reading {}", url_file.display()))?;
+            return Ok(Self { server: None, url: url.trim().to_owned(), url_file: url_file.clone() });
+        }
+        let programs = options.search.postgres()?;
+        let server = Postgres::start(programs, folder.path(), options.postgres.clone()).await?;
+        let url = server.database(DATABASE).await?;
+        let url_file = secrets.join("admin.database-url");
+        write_private(&url_file, &url)?;
+        Ok(Self { server: Some(server), url, url_file })
+    }
+}
+
+/// The NATS of a stack: its own or an existing one.
+struct Broker {
+    server: Option<Nats>,
+    access: BTreeMap<NatsUser, NatsAccess>,
+}
+
+impl Broker {
+    async fn of(options: &StackOptions, folder: &Folder) -> anyhow::Result<Self> {
+        if let Some(existing) = &options.nats {
+            let access = NatsUser::ALL.map(|user| (user, existing.clone()));
+            return Ok(Self { server: None, access: access.into() });
+        }
+        let server = Nats::start(&options.search.nats_server()?.program, folder.path()).await?;
+        let access = NatsUser::ALL.map(|user| {
+            let access = NatsAccess {
+                url: server.url().to_owned(),
+                user: Some(user.name().to_owned()),
+                password_file: Some(server.password_file(user)),
+            };
+            (user, access)
+        });
+        Ok(Self { server: Some(server), access: access.into() })
+    }
+}
+
+fn migration(
+    options: &StackOptions,
+    database: &Database,
+    broker: &Broker,
+    passwords: &BTreeMap<String, String>,
+    secrets: &Path,
+) -> anyhow::Result<Command> {
+    let passwords_file = secrets.join("role-passwords.json");
+    write_private(&passwords_file, &serde_json::to_string(passwords)?)?;
+    let mut command = Command::new(options.programs.join("lanesync-migrate"));
+    command.env_clear();
+    command
+        .env("LANESYNC_DATABASE_URL_FILE", &database.url_file)
+        .env("LANESYNC_MIGRATE_ROLE_PASSWORDS_FILE", &passwords_file)
+        .envs(nats_settings(&broker.access[&NatsUser::Migrate]));
+    Ok(command)
+}
+
+async fn run_to_end(command: Command, log: &Path) -> anyhow::Result<()> {
+    let mut process = Process::spawn("lanesync-migrate", command, log, Signal::KILL)?;
+    match process.ended_within(MIGRATION_LIMIT).await? {
+        Some(status) if status.success() => Ok(()),
+        Some(status) => bail!("lanesync-migrate failed ({status}):\n{}", process.last_words(10)),
+        None => bail!("lanesync-migrate did not end in {} s:\n{}", MIGRATION_LIMIT.as_secs(), process.last_words(10)),
+    }
+}
+
+/// A key ring with one new key.
+fn token_keys(secrets: &Path) -> anyhow::Result<PathBuf> {
+    let key = base64::engine::general_purpose::STANDARD.encode(random_bytes::<32>());
+    let ring = serde_json::json!({ "keys": [{ "id": "k1", "key": key }] });
+    let file = secrets.join("token-keys.json");
+    write_private(&file, &ring.to_string())?;
+    Ok(file)
+}
+
+/// The address `url` with another role logging in.
+fn as_role(url: &str, role: &str, passwords: &BTreeMap<String, String>) -> anyhow::Result<String> {
+    // The parser's message could repeat the address, and with it a password.
+    let mut url: url::Url = url.parse().ok().context("the database URL can't be read")?;
+    let set = url.set_username(role).is_ok() && url.set_password(Some(&passwords[role])).is_ok();
+    anyhow::ensure!(set, "the database URL names no host");
+    Ok(url.to_string())
+}
+
+fn nats_settings(access: &NatsAccess) -> BTreeMap<OsString, OsString> {
+    let mut settings = BTreeMap::new();
+    settings.insert("LANESYNC_NATS_URL".into(), access.url.clone().into());
+    if let Some(user) = &access.user {
+        settings.insert("LANESYNC_NATS_USER".into(), user.clone().into());
+    }
+    if let Some(file) = &access.password_file {
+        settings.insert("LANESYNC_NATS_PASSWORD_FILE".into(), file.clone().into());
+    }
+    settings
+}
+
+/// The environment of one service.
+fn settings(
+    service: ServiceName,
+    options: &StackOptions,
+    url_file: &Path,
+    nats: Option<&NatsAccess>,
+    addresses: &BTreeMap<ServiceName, Addresses>,
+    token_keys: &Path,
+) -> BTreeMap<OsString, OsString> {
+    let mut settings = nats.map(nats_settings).unwrap_or_default();
+    let mut set = |name: &str, value: OsString| settings.insert(name.into(), value);
+    set("LANESYNC_DATABASE_URL_FILE", url_file.into());
+    set("LANESYNC_LOG", options.log.clone().into());
+    set("LANESYNC_LOG_FORMAT", "json".into());
+    for (peer, listening) in addresses {
+        if *peer != service {
+            let name = format!("LANESYNC_{}_URL", peer.short().to_uppercase());
+            set(&name, listening.grpc_url().into());
+        }
+    }
+
+    let salesforce = &options.salesforce;
+    if matches!(service, ServiceName::Auth | ServiceName::Extractor) {
+        if let Some(file) = &salesforce.ca_file {
+            set("LANESYNC_SALESFORCE_CA_FILE", file.into());
+        }
+        if salesforce.allow_test_hosts {
+            set("LANESYNC_SALESFORCE_ALLOW_TEST_HOSTS", "true".into());
+        }
+    }
+    if service == ServiceName::Auth {
+        set("LANESYNC_TOKEN_KEYS_FILE", token_keys.into());
+        if let Some(url) = &salesforce.login_url {
+            set("LANESYNC_SALESFORCE_LOGIN_URL", url.into());
+        }
+        if let Some(id) = &salesforce.client_id {
+            set("LANESYNC_SALESFORCE_CLIENT_ID", id.into());
+        }
+        if let Some(file) = &salesforce.client_secret_file {
+            set("LANESYNC_SALESFORCE_CLIENT_SECRET_FILE", file.into());
+        }
+        if let Some(url) = &options.public_url {
+            set("LANESYNC_PUBLIC_URL", url.into());
+        }
+    }
+    for (_, name, value) in options.settings.iter().filter(|(of, _, _)| *of == service) {
+        set(name, value.clone());
+    }
+    settings
+}

@@ -1,0 +1,56 @@
+//! The servers of the dev loop.
+
+use std::process::Command;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use servers::{NatsServer, Postgres, Search, install};
+
+use crate::cargo::say;
+
+/// A nats-server and a Postgres that will do.
+pub(crate) struct Tools {
+    nats: NatsServer,
+    postgres: Postgres,
+}
+
+/// Finds them on this machine, or installs them into the private folder.
+pub(crate) fn ensure() -> anyhow::Result<Tools> {
+    let root = crate::root()?;
+    let search = Search::from_env(&root);
+    if let (Ok(nats), Ok(postgres)) = (search.nats_server(), search.postgres()) {
+        return Ok(Tools { nats, postgres });
+    }
+    // A place that the user named is not replaced behind their back.
+    for error in [search.nats_server().err(), search.postgres().err()].into_iter().flatten() {
+        if !matches!(error, servers::FindError::Missing { .. }) {
+            return Err(error.into());
+        }
+    }
+    let progress = ProgressBar::new_spinner().with_style(ProgressStyle::with_template("{spinner} {msg}")?);
+    progress.enable_steady_tick(Duration::from_millis(100));
+    let report = |what: &str| {
+        if progress.is_hidden() {
+            say(what);
+        }
+        progress.set_message(what.to_owned());
+    };
+    let installed = install(search.private_folder(), &root.join("xtask/tools-requirements.txt"), &report);
+    progress.finish_and_clear();
+    installed?;
+    Ok(Tools { nats: search.nats_server()?, postgres: search.postgres()? })
+}
+
+impl Tools {
+    /// Tells `command` which servers to use.
+    pub(crate) fn name_to(&self, command: &mut Command) {
+        command.env("LANESYNC_NATS_SERVER_BIN", &self.nats.program).env("LANESYNC_PG_BIN_DIR", &self.postgres.bin_dir);
+    }
+
+    /// Prints them as a shell would set them.
+    #[expect(clippy::print_stdout, reason = "this is the answer to `cargo x tools`")]
+    pub(crate) fn print(&self) {
+        println!("LANESYNC_NATS_SERVER_BIN={} # {}", self.nats.program.display(), self.nats.version);
+        println!("LANESYNC_PG_BIN_DIR={} # {}", self.postgres.bin_dir.display(), self.postgres.version);
+    }
+}
