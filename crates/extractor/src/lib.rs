@@ -1,1 +1,11 @@
 //! The only reader of Salesforce data: windows, pages, bulk jobs, deletes, runs.
+
+pub mod budget;
+pub mod chunk;
+pub mod describe;
+mod metrics;
+pub mod record;
+pub mod salesforce;
+pub mod soql;
+pub mod stamp;
+pub mod window;
