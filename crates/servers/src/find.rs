@@ -156,7 +156,7 @@ fn packaged() -> Vec<PathBuf> {
                 Some((major, entry.path().join("bin")))
             })
             .collect();
-        versions.sort_by(|left, right| right.0.cmp(&left.0));
+        versions.sort_by_key(|(major, _)| std::cmp::Reverse(*major));
         found.extend(versions.into_iter().map(|(_, bin)| bin));
     }
     found

@@ -12,11 +12,11 @@ use rustix::process::Signal;
 const SCRIPT: &str = r#"
 read -r group || exit 0
 read -r done && exit 0
-kill -"$1" -- "-$group" 2>/dev/null || exit 0
+kill -"$1" "-$group" 2>/dev/null || exit 0
 tries=0
-while kill -0 -- "-$group" 2>/dev/null; do
+while kill -0 "-$group" 2>/dev/null; do
     tries=$((tries + 1))
-    [ "$tries" -lt 50 ] || { kill -9 -- "-$group"; exit 0; }
+    [ "$tries" -lt 50 ] || { kill -9 "-$group"; exit 0; }
     sleep 0.1
 done
 "#;

@@ -4,6 +4,7 @@
 //! is killed outright leaves a [guard](process::Process) behind that does the same. Everything listens on
 //! 127.0.0.1, on a free port, and keeps its files in one private [`Folder`] that goes when its owner goes.
 
+pub mod books;
 mod folder;
 mod guard;
 pub mod lane;
@@ -14,6 +15,7 @@ mod process;
 mod product;
 mod secret;
 mod service;
+mod simulator;
 
 pub use folder::Folder;
 pub use nats::{Nats, NatsUser};
@@ -24,3 +26,4 @@ pub use product::{NatsAccess, Salesforce, Stack, StackOptions};
 pub use rustix::process::Signal;
 pub use secret::{random_hex, write_private};
 pub use service::{Addresses, Service, ServiceName};
+pub use simulator::{OrgSize, Simulator};

@@ -1,5 +1,7 @@
 //! The heavy half of `cargo x`: starts real processes and looks after them.
 
+mod bench;
+mod demo;
 mod interrupt;
 mod up;
 mod with;
@@ -20,6 +22,10 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Action {
+    /// Loads many records and prints what the system and this machine can do.
+    Bench(bench::Arguments),
+    /// Everything on this machine: a simulated Salesforce, synced into locked customers.
+    Demo(demo::Arguments),
     /// Starts the product against the Salesforce that the environment names.
     Up,
     /// Runs a command beside a Postgres of its own.
@@ -29,6 +35,8 @@ enum Action {
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
     match Arguments::parse().command {
+        Action::Bench(arguments) => bench::run(arguments).await,
+        Action::Demo(arguments) => demo::run(arguments).await,
         Action::Up => up::run().await,
         Action::With(arguments) => with::run(arguments).await,
     }

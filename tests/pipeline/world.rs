@@ -1,0 +1,89 @@
+//! A whole installation for one test: simulated Salesforce, Postgres, NATS and the four services as real processes.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use contract::auth::v1::Connection;
+use contract::common::v1::Plan;
+use contract::extractor::v1::{SyncRun, SyncScope};
+use serde_json::{Value, json};
+use stack::lane::{Headless, Lane};
+use stack::{Folder, OrgSize, ServiceName, Simulator, Stack, StackOptions};
+
+/// How long a load of a test's size may take on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
+
+/// An org that loads in a moment.
+pub(crate) const SMALL: OrgSize = OrgSize { accounts: 120, contacts: 300, leads: 100 };
+
+/// An installation.
+pub(crate) struct World {
+    pub(crate) stack: Stack,
+    pub(crate) simulator: Simulator,
+    pub(crate) lane: Lane,
+    pub(crate) workspace: String,
+    // Dropped last: the simulator writes into it.
+    _folder: Folder,
+}
+
+/// The folder of the product's programs.
+pub(crate) fn programs() -> PathBuf {
+    let folder = std::env::var_os("LANESYNC_TEST_BIN_DIR").expect("run the tests with: cargo x test");
+    PathBuf::from(folder)
+}
+
+impl World {
+    /// Starts everything, with a workspace that is not connected yet.
+    pub(crate) async fn new(size: OrgSize, plan: Plan, settings: &[(ServiceName, &str, &str)]) -> Self {
+        let folder = Folder::new("pipeline").unwrap();
+        let simulator = Simulator::start(&programs(), folder.path(), size).await.unwrap();
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let mut options = StackOptions::new(programs(), servers::Search::from_env(root));
+        options.salesforce = simulator.salesforce();
+        options.settings =
+            settings.iter().map(|(service, name, value)| (*service, (*name).to_owned(), value.into())).collect();
+        let stack = Stack::up(&options).await.unwrap();
+        let lane = Lane::of(&stack).unwrap();
+        let workspace = lane.create_workspace("Test", plan).await.unwrap();
+        Self { stack, simulator, lane, workspace, _folder: folder }
+    }
+
+    /// A connected and mapped workspace on Business, nothing read yet.
+    pub(crate) async fn connected(size: OrgSize, settings: &[(ServiceName, &str, &str)]) -> Self {
+        let world = Self::new(size, Plan::Business, settings).await;
+        world.connect().await;
+        world.lane.adopt_suggestions(&world.workspace).await.unwrap();
+        world.lane.match_same_names(&world.workspace).await.unwrap();
+        world
+    }
+
+    /// Connects the workspace without a person.
+    pub(crate) async fn connect(&self) -> Connection {
+        let how = Headless { environment: self.simulator.url(), start_at: None };
+        self.lane.connect(&self.workspace, &how).await.unwrap()
+    }
+
+    /// Runs a sync to its end.
+    pub(crate) async fn sync(&self, scope: SyncScope) -> SyncRun {
+        let run = self.lane.start(&self.workspace, scope).await.unwrap();
+        self.lane.finished(&self.workspace, &run.run_id, PATIENCE, |_| {}).await.unwrap()
+    }
+
+    /// Gives an order to the simulated world.
+    pub(crate) async fn order(&self, order: &str, details: Value) -> Value {
+        self.simulator.order(order, details).await.unwrap()
+    }
+
+    /// Ids of live records of an object, in id order.
+    pub(crate) async fn ids(&self, object: &str, limit: usize) -> Vec<String> {
+        let answer = self.order("ids", json!({ "object": object, "state": "live", "limit": limit })).await;
+        serde_json::from_value(answer).unwrap()
+    }
+
+    /// API calls that the org counted so far.
+    pub(crate) async fn api_calls(&self) -> u64 {
+        let stats = self.order("stats", json!({})).await;
+        let by_org = stats["api_calls"].as_object().expect("the simulator counts API calls by org");
+        by_org.values().filter_map(Value::as_u64).sum()
+    }
+}
