@@ -162,3 +162,12 @@ end $$;
 
 grant usage on sequence extractor.read_seq to lanesync_extractor;
 grant select, insert, update, delete on all tables in schema extractor to lanesync_extractor;
+
+-- The kill switch: a row without a workspace stops all Salesforce traffic, one with it that workspace's. Looked at before
+-- every turn and every two seconds within one.
+create table extractor.traffic_stop (
+    workspace_id uuid,
+    reason       text        not null,
+    created_at   timestamptz not null default now()
+);
+grant select on extractor.traffic_stop to lanesync_extractor;

@@ -31,7 +31,9 @@ pub struct Known {
 }
 
 /// Decides whether a call may be made. An org that never said anything is no reason to pause.
-#[must_use]
+///
+/// # Errors
+/// Why not.
 pub fn check(known: &Known) -> Result<(), Pause> {
     let Some((usage, age)) = known.usage else { return Ok(()) };
     let share = usage.org.limit.saturating_mul(known.share_percent);

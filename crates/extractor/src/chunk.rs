@@ -28,7 +28,7 @@ pub fn cut(head: &Head, records: Records) -> Vec<RawBatch> {
         let record = RawRecord::from(record);
         let size = record.encoded_len() + 8;
         if size > MAX_BYTES {
-            open.push_fault(RecordFault { id: record.id, code: "record_too_large".into(), field: String::new() });
+            open.push_fault(RecordFault { id: record.id, code: "record_too_large".into(), ..RecordFault::default() });
             continue;
         }
         if open.is_full(size) {

@@ -2,6 +2,7 @@
 
 use contract::auth::v1::connection_service_client::ConnectionServiceClient;
 use contract::auth::v1::token_service_client::TokenServiceClient;
+use contract::auth::v1::workspace_service_client::WorkspaceServiceClient;
 use contract::mapper::v1::mapping_service_client::MappingServiceClient;
 use contract::mapper::v1::read_plan_service_client::ReadPlanServiceClient;
 use contract::writer::v1::apply_service_client::ApplyServiceClient;
@@ -12,6 +13,8 @@ use service::grpc::{MAX_MESSAGE_BYTES, Peer, peer};
 pub struct Peers {
     /// Access tokens.
     pub tokens: TokenServiceClient<Peer>,
+    /// Workspaces and their plans.
+    pub workspaces: WorkspaceServiceClient<Peer>,
     /// Connections.
     pub connections: ConnectionServiceClient<Peer>,
     /// What to read.
@@ -31,6 +34,7 @@ impl Peers {
         let (auth, mapper, writer) = (peer(auth)?, peer(mapper)?, peer(writer)?);
         Ok(Self {
             tokens: TokenServiceClient::new(auth.clone()),
+            workspaces: WorkspaceServiceClient::new(auth.clone()),
             connections: ConnectionServiceClient::new(auth),
             plans: ReadPlanServiceClient::new(mapper.clone()),
             mappings: MappingServiceClient::new(mapper).max_decoding_message_size(MAX_MESSAGE_BYTES),

@@ -28,7 +28,9 @@ use crate::peers::Peers;
 use crate::salesforce::{CallError, Client, Sessions};
 use crate::store::{self, StoreError};
 
+pub(crate) use fields::needs_of;
 pub(crate) use memory::Memory;
+pub(crate) use plan::work_for;
 
 /// How the reader behaves. The defaults are for production; tests shorten the times.
 #[derive(Clone, Debug)]
@@ -158,6 +160,12 @@ impl Reader {
             memory: Memory::default(),
             id: Uuid::now_v7(),
         }
+    }
+
+    /// Returns a reader with an identity of its own: several of one process share everything else.
+    #[must_use]
+    pub fn another(&self) -> Self {
+        Self { id: Uuid::now_v7(), ..self.clone() }
     }
 
     /// Serves turns until `stopping`; the turn in hand is finished.

@@ -124,7 +124,12 @@ pub struct Fault {
 
 impl From<Fault> for wire::RecordFault {
     fn from(fault: Fault) -> Self {
-        Self { id: fault.id.map(String::from).unwrap_or_default(), code: fault.code.to_owned(), field: fault.field }
+        Self {
+            id: fault.id.map(String::from).unwrap_or_default(),
+            code: fault.code.to_owned(),
+            field: fault.field,
+            ..Self::default()
+        }
     }
 }
 

@@ -136,12 +136,12 @@ impl Turn {
             if let (Some(next), true) = (&result.next, goes_on) {
                 self.download_results(&mut downloads, &prepared, &job, Some(next.clone()));
             }
-            let mut rest = cut(result.records, job.rows_done);
+            let pages = cut(result.records, job.rows_done);
             let is_last = result.next.is_none();
             if is_last && job.rows_before + u64::try_from(rows).unwrap_or(0) != total {
                 return Err(CallError::new(Verdict::PauseObject("row_count_mismatch"), "row_count_mismatch").into());
             }
-            while let Some((records, last_of_page)) = rest.next() {
+            for (records, last_of_page) in pages {
                 job.rows_done += records.len();
                 if last_of_page {
                     job.rows_before += u64::try_from(rows).unwrap_or(0);

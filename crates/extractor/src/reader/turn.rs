@@ -32,6 +32,9 @@ const LONGEST_OUTAGE: Duration = Duration::from_secs(300);
 /// A turn without Salesforce calls is due again after this, at first.
 const SETTLE_AGAIN: Duration = Duration::from_millis(150);
 
+/// The kill switch is looked at this often within a turn.
+const LONGEST_GLANCE: Duration = Duration::from_secs(2);
+
 /// The state of one turn.
 pub(crate) struct Turn {
     pub(crate) reader: Reader,
@@ -70,7 +73,7 @@ impl Reader {
     pub(crate) async fn take_turn(&self, lease: Lease, stopping: &CancellationToken) -> Option<Duration> {
         let held = async {
             loop {
-                tokio::time::sleep(self.pace.lease / 3).await;
+                tokio::time::sleep((self.pace.lease / 3).min(LONGEST_GLANCE)).await;
                 let renewed = async {
                     let mut conn = self.pool.acquire().await?;
                     store::workspace::renew(&mut conn, &lease, self.pace.lease).await

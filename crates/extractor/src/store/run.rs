@@ -545,3 +545,20 @@ pub async fn forget_old(conn: &mut PgConnection, workspace: WorkspaceId) -> Resu
     .await?;
     Ok(forgotten.rows_affected())
 }
+
+/// Returns how many whole compares were asked for in the last hour.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn resyncs_in_last_hour(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<i64, StoreError> {
+    Ok(sqlx::query_scalar!(
+        r#"
+        select count(*) as "runs!"
+          from extractor.run
+         where workspace_id = $1 and purpose = 'resync' and started_at > now() - interval '1 hour'
+        "#,
+        workspace.0,
+    )
+    .fetch_one(conn)
+    .await?)
+}

@@ -183,6 +183,8 @@ pub async fn claim(conn: &mut PgConnection, reader: Uuid, hold: Duration) -> Res
                    select workspace_id
                      from extractor.workspace
                     where due_at <= now() and (reader is null or reader_until < now())
+                      and not exists (select from extractor.traffic_stop s
+                                       where s.workspace_id is null or s.workspace_id = workspace.workspace_id)
                     order by served_at
                     limit 1
                       for update skip locked)
@@ -196,7 +198,7 @@ pub async fn claim(conn: &mut PgConnection, reader: Uuid, hold: Duration) -> Res
     Ok(row.map(|row| Lease { workspace: WorkspaceId(row.workspace_id), fence: row.fence, reader }))
 }
 
-/// Holds the lease on; false when it is lost.
+/// Holds the lease on; false when it is lost, or when all traffic of the workspace is to stop.
 ///
 /// # Errors
 /// When Postgres fails.
@@ -206,6 +208,8 @@ pub async fn renew(conn: &mut PgConnection, lease: &Lease, hold: Duration) -> Re
         update extractor.workspace
            set reader_until = now() + make_interval(secs => $3)
          where workspace_id = $1 and fence = $2
+           and not exists (select from extractor.traffic_stop s
+                            where s.workspace_id is null or s.workspace_id = workspace.workspace_id)
         "#,
         lease.workspace.0,
         lease.fence,
@@ -402,4 +406,20 @@ pub async fn note_success(conn: &mut PgConnection, workspace: WorkspaceId) -> Re
         .execute(conn)
         .await?;
     Ok(())
+}
+
+/// Whether the kill switch stops the workspace's traffic.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn is_stopped(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<bool, StoreError> {
+    Ok(sqlx::query_scalar!(
+        r#"
+        select exists (select from extractor.traffic_stop
+                        where workspace_id is null or workspace_id = $1) as "stopped!"
+        "#,
+        workspace.0,
+    )
+    .fetch_one(conn)
+    .await?)
 }
