@@ -1,2 +1,7 @@
-//! Keeps customers and contacts equal to the newest version of every record.
-fn main() {}
+//! Runs the writer: mapped batches in, customers and contacts out.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    service::launch(customer_writer::SERVICE, customer_writer::VERSION, customer_writer::serve)
+}

@@ -1,0 +1,26 @@
+//! What the writer needs to know.
+
+use clap::Parser;
+use service::ServiceConfig;
+use service::config::{Common, Database, Nats};
+
+/// Config of the writer.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "lanesync-customer-writer")]
+pub struct Config {
+    /// What every service has.
+    #[command(flatten)]
+    pub common: Common,
+    /// Where customers are kept.
+    #[command(flatten)]
+    pub database: Database,
+    /// Where mapped batches come from.
+    #[command(flatten)]
+    pub nats: Nats,
+}
+
+impl ServiceConfig for Config {
+    fn common(&self) -> &Common {
+        &self.common
+    }
+}

@@ -1,0 +1,374 @@
+//! One transaction that applies chunks of one workspace: all of their effects and their place in the books, or nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use contract::event::v1::RunMode;
+use domain::{Kind, Object, SalesforceId, SourceVersion, WorkspaceId};
+use sqlx::{PgConnection, PgPool};
+
+use crate::chunk::Chunk;
+use crate::metrics::Outcomes;
+use crate::record::{Content, Existence, Fault, Record};
+use crate::store::applied::{self, Change, Tally};
+use crate::store::gone::{self, GoneRecord, Marked};
+use crate::store::group;
+use crate::store::late;
+use crate::store::live::{self, LiveRecord, Upserted};
+use crate::store::parked::{self, Parking};
+use crate::store::workspace::{self, Workspace};
+
+/// A chunk with those of its records that are to be written, and those that are to be parked.
+#[derive(Clone, Debug)]
+pub(crate) struct Job<'a> {
+    pub(crate) chunk: &'a Chunk,
+    pub(crate) records: Vec<&'a Record>,
+    pub(crate) faults: Vec<Fault>,
+}
+
+impl<'a> Job<'a> {
+    /// All of a chunk.
+    pub(crate) fn whole(chunk: &'a Chunk) -> Self {
+        Self { chunk, records: chunk.records.iter().collect(), faults: chunk.faults.clone() }
+    }
+}
+
+/// What the epoch and the mapping in force make of a chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// Its records are written.
+    Apply,
+    /// A newer mapping is in force: the replay brings its records again.
+    Superseded,
+    /// Its connection has ended.
+    Closed,
+    /// Its connection is newer than what we were told: it comes again later.
+    Early,
+}
+
+/// Decides what becomes of a chunk.
+fn fate(chunk: &Chunk, known: &Workspace) -> Fate {
+    if chunk.epoch > known.epoch {
+        Fate::Early
+    } else if chunk.epoch < known.epoch || !known.connected {
+        Fate::Closed
+    } else if chunk.mapping_version < known.mapping_version {
+        Fate::Superseded
+    } else {
+        Fate::Apply
+    }
+}
+
+/// How the attempt ended.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// Committed, or rolled back if that was wished.
+    Done(Report),
+    /// Nobody told us of the workspace yet.
+    UnknownWorkspace,
+    /// A chunk carries a newer mapping: it must be put in force first.
+    NewerMapping(usize),
+    /// Aliases are concerned: the workspace must be held alone.
+    Alone,
+}
+
+/// What was done.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    /// One for each job.
+    pub(crate) fates: Vec<Fate>,
+    /// By object.
+    pub(crate) outcomes: BTreeMap<Object, Outcomes>,
+    /// Records parked, by code.
+    pub(crate) parked: BTreeMap<String, u64>,
+    /// Whether the change feed grew.
+    pub(crate) has_changes: bool,
+}
+
+/// How to go about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Manner {
+    /// Hold the workspace alone.
+    pub(crate) alone: bool,
+    /// Commit; otherwise only find out whether it would work.
+    pub(crate) commit: bool,
+}
+
+/// Applies jobs of one workspace in one transaction.
+pub(crate) async fn transact(
+    pool: &PgPool,
+    workspace: WorkspaceId,
+    jobs: &[Job<'_>],
+    manner: Manner,
+) -> Result<Step, sqlx::Error> {
+    let mut transaction = pool.begin().await?;
+    let conn = &mut *transaction;
+    service::postgres::in_workspace(conn, workspace).await?;
+    let known = match manner.alone {
+        true => workspace::hold_alone(conn, workspace).await?,
+        false => workspace::hold(conn, workspace).await?,
+    };
+    let Some(known) = known else { return Ok(Step::UnknownWorkspace) };
+    let fates: Vec<_> = jobs.iter().map(|job| fate(job.chunk, &known)).collect();
+    let newer = jobs
+        .iter()
+        .zip(&fates)
+        .enumerate()
+        .filter(|(_, (job, fate))| **fate == Fate::Apply && job.chunk.mapping_version > known.mapping_version)
+        .max_by_key(|(_, (job, _))| job.chunk.mapping_version);
+    if let Some((place, _)) = newer {
+        return Ok(Step::NewerMapping(place));
+    }
+
+    let active: Vec<_> =
+        jobs.iter().zip(&fates).filter(|(_, fate)| **fate == Fate::Apply).map(|(job, _)| job).collect();
+    let batch = Batch::of(&active);
+    if !manner.alone && batch.concerns_aliases(conn, workspace).await? {
+        return Ok(Step::Alone);
+    }
+    let mut report = Report::default();
+    let mut changes = batch.write(conn, workspace, &mut report).await?;
+    if manner.alone {
+        batch.regroup(conn, workspace, &known, &mut changes).await?;
+    }
+    settle_parked(conn, workspace, &known, jobs, &fates, &mut report).await?;
+
+    let booked: Vec<_> = jobs
+        .iter()
+        .zip(&fates)
+        .filter(|(_, fate)| **fate != Fate::Early)
+        .map(|(job, fate)| (job.chunk, tally(job, *fate)))
+        .collect();
+    if known.has_failures {
+        for (chunk, _) in &booked {
+            parked::forget_failures(conn, workspace, &chunk.name()).await?;
+        }
+    }
+    if !booked.is_empty() {
+        applied::book(conn, workspace, &booked, &changes).await?;
+    }
+    if manner.commit {
+        transaction.commit().await?;
+    } else {
+        transaction.rollback().await?;
+    }
+    report.fates = fates;
+    report.has_changes = !changes.is_empty();
+    Ok(Step::Done(report))
+}
+
+fn tally(job: &Job<'_>, fate: Fate) -> Tally {
+    let count = |length: usize| i64::try_from(length).unwrap_or(i64::MAX);
+    let mapped = count(job.chunk.records.len());
+    match fate {
+        Fate::Apply => Tally { mapped, written: count(job.records.len()), parked: count(job.faults.len()) },
+        Fate::Superseded => Tally { mapped, written: 0, parked: count(parked_when_superseded(job).count()) },
+        Fate::Closed | Fate::Early => Tally { mapped, written: 0, parked: 0 },
+    }
+}
+
+/// A replay brings records again that failed under an older mapping, but not a chunk that could not be read at all.
+fn parked_when_superseded<'j>(job: &'j Job<'_>) -> impl Iterator<Item = &'j Fault> {
+    job.faults.iter().filter(|fault| fault.key.is_none())
+}
+
+/// The newest live image and the newest other news of each key, by object.
+#[derive(Default)]
+struct Batch<'a> {
+    live: BTreeMap<Object, BTreeMap<&'a str, LiveRecord<'a>>>,
+    gone: BTreeMap<Object, BTreeMap<&'a str, GoneRecord<'a>>>,
+    records: BTreeMap<Object, u64>,
+}
+
+impl<'a> Batch<'a> {
+    /// Reduces each key to its newest: Postgres refuses to write a row twice in one statement.
+    fn of(jobs: &[&Job<'a>]) -> Self {
+        let mut batch = Self::default();
+        for job in jobs {
+            let (run, trace) = (job.chunk.run.0, job.chunk.trace_id.as_deref());
+            for record in job.records.iter().copied() {
+                let key = record.key.as_str();
+                *batch.records.entry(record.object).or_default() += 1;
+                match &record.content {
+                    Content::Live(image) => {
+                        let new = LiveRecord { record, image, run, trace };
+                        let newest = batch.live.entry(record.object).or_default().entry(key).or_insert(new);
+                        if newest.record.version < record.version {
+                            *newest = new;
+                        }
+                    }
+                    Content::Gone { existence, target } => {
+                        let target = target.as_ref().map(SalesforceId::as_str);
+                        let new = GoneRecord { record, existence: *existence, target, run, trace };
+                        let newest = batch.gone.entry(record.object).or_default().entry(key).or_insert(new);
+                        if newest.record.version < record.version {
+                            *newest = new;
+                        }
+                    }
+                }
+            }
+        }
+        batch
+    }
+
+    fn keys(&self, kind: Kind) -> Vec<&'a str> {
+        let objects = kind.objects().iter();
+        objects
+            .flat_map(|object| {
+                let live = self.live.get(object).into_iter().flat_map(BTreeMap::keys);
+                live.chain(self.gone.get(object).into_iter().flat_map(BTreeMap::keys))
+            })
+            .copied()
+            .collect()
+    }
+
+    async fn concerns_aliases(&self, conn: &mut PgConnection, workspace: WorkspaceId) -> Result<bool, sqlx::Error> {
+        let makes_aliases = self.gone.values().flat_map(BTreeMap::values).any(|one| {
+            matches!(one.existence, Existence::Merged | Existence::Converted)
+        });
+        if makes_aliases {
+            return Ok(true);
+        }
+        for kind in Kind::ALL {
+            let keys = self.keys(kind);
+            if !keys.is_empty() && !group::grouped(conn, kind, workspace, &keys).await?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Writes rows; returns what the change feed must tell.
+    async fn write(
+        &self,
+        conn: &mut PgConnection,
+        workspace: WorkspaceId,
+        report: &mut Report,
+    ) -> Result<Vec<Change>, sqlx::Error> {
+        let mut changes = Vec::new();
+        for object in Object::ALL {
+            let (mut upserted, mut marked) = (Upserted::default(), Marked::default());
+            if let Some(records) = self.live.get(&object) {
+                let records: Vec<_> = records.values().copied().collect();
+                upserted = write_live(conn, workspace, object, &records).await?;
+            }
+            if let Some(records) = self.gone.get(&object) {
+                let records: Vec<_> = records.values().copied().collect();
+                marked = match object.kind() {
+                    Kind::Account => gone::mark_customers(conn, workspace, &records).await?,
+                    Kind::Contact => gone::mark_contacts(conn, workspace, &records).await?,
+                };
+            }
+            let Some(records) = self.records.get(&object) else { continue };
+            let outcomes = report.outcomes.entry(object).or_default();
+            outcomes.created += upserted.created;
+            outcomes.updated += upserted.updated + marked.updated;
+            outcomes.unchanged += upserted.unchanged + marked.unchanged;
+            outcomes.deleted += marked.deleted;
+            outcomes.stale += records.saturating_sub(upserted.total() + marked.total());
+            if object == Object::Account {
+                let news = upserted.changes.into_iter().chain(marked.changes);
+                changes.extend(news.map(|(customer, bits)| Change { customer, bits, continued_by: None }));
+            }
+        }
+        Ok(changes)
+    }
+
+    async fn regroup(
+        &self,
+        conn: &mut PgConnection,
+        workspace: WorkspaceId,
+        known: &Workspace,
+        changes: &mut Vec<Change>,
+    ) -> Result<(), sqlx::Error> {
+        for kind in Kind::ALL {
+            let keys = self.keys(kind);
+            if keys.is_empty() {
+                continue;
+            }
+            let mut seeds: BTreeSet<String> =
+                group::grouped(conn, kind, workspace, &keys).await?.into_iter().collect();
+            let targets = kind.objects().iter().filter_map(|object| self.gone.get(object)).flat_map(BTreeMap::values);
+            seeds.extend(targets.filter_map(|one| one.target).map(str::to_owned));
+            if !seeds.is_empty() {
+                changes.extend(group::regroup(conn, kind, workspace, seeds, known.locks()).await?);
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn write_live(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
+    object: Object,
+    records: &[LiveRecord<'_>],
+) -> Result<Upserted, sqlx::Error> {
+    let upserted = match object.kind() {
+        Kind::Account => live::upsert_customers(conn, workspace, records).await?,
+        Kind::Contact => live::upsert_contacts(conn, workspace, records).await?,
+    };
+    if upserted.total() < records.len() as u64 {
+        match object.kind() {
+            Kind::Account => late::complete_customers(conn, workspace, records).await?,
+            Kind::Contact => late::complete_contacts(conn, workspace, records).await?,
+        }
+    }
+    Ok(upserted)
+}
+
+/// Clears parked rows that are older than what was applied, then parks what could not be.
+async fn settle_parked(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
+    known: &Workspace,
+    jobs: &[Job<'_>],
+    fates: &[Fate],
+    report: &mut Report,
+) -> Result<(), sqlx::Error> {
+    if known.has_parked {
+        let applied = || jobs.iter().zip(fates).filter(|(_, fate)| **fate == Fate::Apply).map(|(job, _)| job);
+        let records: Vec<_> = applied().flat_map(|job| job.records.iter().copied()).collect();
+        parked::clear_records(conn, workspace, &records).await?;
+        for job in applied() {
+            let chunk = job.chunk;
+            parked::clear_chunk(conn, workspace, chunk.object, &chunk.place(), chunk.read_seq).await?;
+        }
+    }
+    let mut parking = Vec::new();
+    for (job, fate) in jobs.iter().zip(fates) {
+        match fate {
+            Fate::Apply => parking.extend(job.faults.iter().map(|fault| parking_of(job.chunk, fault))),
+            Fate::Superseded => {
+                parking.extend(parked_when_superseded(job).map(|fault| parking_of(job.chunk, fault)));
+            }
+            Fate::Closed | Fate::Early => {}
+        }
+    }
+    if parking.is_empty() {
+        return Ok(());
+    }
+    for one in &parking {
+        *report.parked.entry(one.code.clone()).or_default() += 1;
+        report.outcomes.entry(one.object).or_default().rejected += 1;
+    }
+    parked::park(conn, workspace, &parking).await
+}
+
+fn parking_of(chunk: &Chunk, fault: &Fault) -> Parking {
+    let salesforce_id = fault.key.as_ref().map(|key| key.as_str().to_owned());
+    Parking {
+        object: chunk.object,
+        key: salesforce_id.clone().unwrap_or_else(|| chunk.place()),
+        salesforce_id,
+        code: fault.code.clone(),
+        field: fault.field.clone(),
+        run: chunk.run.0,
+        version: SourceVersion {
+            epoch: chunk.epoch,
+            read_seq: fault.read_seq.unwrap_or(chunk.read_seq),
+            mapping_version: chunk.mapping_version,
+            revision: 0,
+        },
+        takes_read_of_row: fault.read_seq.is_none() && fault.key.is_some() && chunk.mode == RunMode::Replay,
+    }
+}
