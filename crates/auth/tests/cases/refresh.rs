@@ -142,6 +142,32 @@ async fn s17_a_caller_that_leaves_does_not_stop_the_token_from_being_stored() {
 }
 
 #[tokio::test]
+async fn s17_a_token_that_postgres_could_not_take_is_kept_and_stored_before_anything_else() {
+    let world = World::rotating().await;
+    let mut replica = world.replica().await;
+    let workspace = replica.connected(&world).await;
+    let rejected = replica.token(workspace, 0).await.unwrap().generation;
+    for statement in [
+        "create function auth.refuse() returns trigger language plpgsql as \
+         $$ begin raise exception using errcode = 'disk_full'; end $$",
+        "create trigger refuse before update on auth.token for each row execute function auth.refuse()",
+    ] {
+        sqlx::query(statement).execute(&world.admin).await.unwrap();
+    }
+    for _ in 0..3 {
+        assert_eq!(reason(replica.token(workspace, rejected).await), Reason::SalesforceUnavailable);
+    }
+    assert_eq!(world.token_calls("refresh_token"), 1, "nobody is asked again while the answer waits to be stored");
+
+    sqlx::query("drop trigger refuse on auth.token").execute(&world.admin).await.unwrap();
+    let token = replica.token_at_last(workspace, rejected).await.unwrap();
+    assert!(token.generation > rejected);
+    let next = replica.token(workspace, token.generation).await.unwrap();
+    assert!(next.generation > token.generation);
+    assert_eq!((world.token_calls("refresh_token"), world.sim.stats().reuse_detections), (2, 0));
+}
+
+#[tokio::test]
 async fn s19_a_lost_reply_with_rotation_is_tried_once_more_and_then_a_person_is_asked() {
     let world = World::rotating().await;
     let mut replica = world.replica().await;
