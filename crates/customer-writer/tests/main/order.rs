@@ -22,7 +22,10 @@ fn history(house: &House, random: &mut StdRng) -> Vec<MappedBatch> {
             numbers.shuffle(random);
             numbers.truncate(random.random_range(1..=3));
             let batch = house.batch(object, read_seq);
-            numbers.into_iter().fold(batch, |batch, number| step(batch, object, number, read_seq, &mut known_tier, random)).build()
+            numbers
+                .into_iter()
+                .fold(batch, |batch, number| step(batch, object, number, read_seq, &mut known_tier, random))
+                .build()
         })
         .collect()
 }
