@@ -1,1 +1,27 @@
-//! lanesync on the command line.
+#![doc = include_str!("../README.md")]
+
+mod argument;
+mod callback;
+mod command;
+mod connection;
+mod contacts;
+mod customers;
+mod failure;
+mod first_sync;
+mod lane_field;
+mod mapping;
+mod parked;
+mod preview;
+mod progress;
+mod replay;
+mod row;
+mod run;
+mod session;
+mod status;
+mod table;
+mod value;
+mod values;
+mod wire;
+mod workspace;
+
+pub use command::invoke;

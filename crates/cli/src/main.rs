@@ -1,2 +1,8 @@
 //! lanesync on the command line.
-fn main() {}
+
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    cli::invoke(std::env::args_os().collect()).await
+}

@@ -1,1 +1,173 @@
 //! Keeps field and value mappings and the source store; applies them to the stream.
+//!
+//! A raw chunk goes one way: `intake` stores its images under the mapping in force, `wire` says in Lane's terms
+//! what the store now holds of its keys, `chunks` publishes that and settles. A change of mappings goes the other:
+//! `saving` previews and saves it, `replay` maps every stored record once more. No Salesforce call in either.
+
+mod api;
+mod arr;
+mod chunks;
+mod config;
+mod describe;
+mod failures;
+mod field_mappings;
+mod fields;
+mod intake;
+mod lists;
+mod merge;
+mod metrics;
+mod outbox;
+mod plan;
+mod preview;
+mod raw;
+mod refusal;
+mod registry;
+mod replay;
+mod rules;
+mod saving;
+mod sights;
+mod source;
+mod store;
+mod telling;
+mod times;
+mod upkeep;
+mod value_mappings;
+mod wire;
+mod workspaces;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use contract::admin::v1::workspace_state_service_server::WorkspaceStateServiceServer;
+use contract::extractor::v1::schema_service_client::SchemaServiceClient;
+use contract::mapper::v1::mapping_service_server::MappingServiceServer;
+use contract::mapper::v1::read_plan_service_server::ReadPlanServiceServer;
+use contract::streams::{self, StreamSpec};
+use contract::writer::v1::apply_service_client::ApplyServiceClient;
+use messaging::Bus;
+use secrecy::ExposeSecret;
+use service::Lifecycle;
+use service::grpc::Peer;
+use service::health::Health;
+use service::status::Board;
+use sqlx::PgPool;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+pub use api::Api;
+pub use config::Config;
+
+/// The streams that the mapper reads and writes.
+const STREAMS: [StreamSpec; 4] = [streams::RAW, streams::MAPPED, streams::EVENTS, streams::CMD];
+
+/// The process's name.
+pub const SERVICE: &str = "lanesync-mapper";
+
+/// What the mapper's tasks and calls share.
+#[derive(Debug)]
+pub struct Mapper {
+    pool: PgPool,
+    bus: Bus,
+    extractor: SchemaServiceClient<Peer>,
+    writer: ApplyServiceClient<Peer>,
+    max_workspaces_shown: usize,
+    rules: rules::RulesCache,
+    lists: lists::ListCache,
+    sights: sights::Sights,
+    sums: arr::SumCache,
+    /// Told when a replay or a mapping waits to be worked on.
+    wake: Notify,
+}
+
+impl Mapper {
+    /// Begins with what `config` names as peers.
+    ///
+    /// # Errors
+    /// When the address of a peer is not a URL.
+    pub fn new(config: &Config, pool: PgPool, bus: Bus) -> anyhow::Result<Self> {
+        Ok(Self {
+            pool,
+            bus,
+            extractor: SchemaServiceClient::new(service::grpc::peer(&config.extractor_url)?),
+            writer: ApplyServiceClient::new(service::grpc::peer(&config.writer_url)?),
+            max_workspaces_shown: config.metrics_max_workspaces,
+            rules: rules::RulesCache::default(),
+            lists: lists::ListCache::default(),
+            sights: sights::Sights::default(),
+            sums: arr::SumCache::default(),
+            wake: Notify::new(),
+        })
+    }
+
+    /// Maps raw chunks until `stopping`.
+    ///
+    /// # Errors
+    /// When the durable consumer is missing or breaks down for good.
+    pub async fn map_chunks(
+        self: Arc<Self>,
+        batch: usize,
+        workers: usize,
+        stopping: CancellationToken,
+    ) -> anyhow::Result<()> {
+        let options = messaging::Options { batch, workers, stage: "mapper" };
+        let bus = self.bus.clone();
+        messaging::consume(&bus, streams::MAPPER, options, self, stopping).await.context("consuming raw chunks")
+    }
+
+    /// Adds every task but the consumer: replays, the outbox, telling the writer, upkeep.
+    pub fn spawn_chores(self: &Arc<Self>, tasks: &mut Lifecycle) {
+        tasks.spawn("replay mappings", Arc::clone(self).replay(tasks.stopping()));
+        tasks.spawn("tell the writer", Arc::clone(self).tell_all(tasks.stopping()));
+        tasks.spawn("look after workspaces", Arc::clone(self).keep_up(tasks.stopping()));
+        tasks.spawn("publish the outbox", outbox::publish(self.pool.clone(), self.bus.clone(), tasks.stopping()));
+    }
+}
+
+/// Runs the service until a signal comes or a part of it fails.
+///
+/// # Errors
+/// When Postgres or NATS is not there at the start, or a task ends unasked.
+pub async fn run(config: Config) -> anyhow::Result<()> {
+    let health = Health::new().await;
+    let board = Board::new(SERVICE, env!("CARGO_PKG_VERSION")).depends_on("postgres", true).depends_on("nats", true);
+    let pool = service::postgres::connect(&config.database, SERVICE).await?;
+    let bus = Bus::connect(&nats(&config.nats)?).await?;
+    messaging::setup::verify(&bus, &STREAMS, &[streams::MAPPER]).await.context("looking at the streams")?;
+    let mapper = Arc::new(Mapper::new(&config, pool.clone(), bus.clone())?);
+
+    let mut tasks = Lifecycle::new(config.common.shutdown_grace);
+    let server = service::grpc::Server::new(&config.common, &health, &board)?
+        .add_service(MappingServiceServer::new(Api::new(Arc::clone(&mapper))))
+        .add_service(ReadPlanServiceServer::new(Api::new(Arc::clone(&mapper))))
+        .add_service(WorkspaceStateServiceServer::new(Api::new(Arc::clone(&mapper))));
+    tasks.spawn("serve gRPC", server.serve(tasks.stopping()));
+    tasks.spawn("watch Postgres", service::postgres::watch(pool, board.clone(), tasks.stopping()));
+    tasks.spawn("watch NATS", watch_nats(bus.clone(), board, tasks.stopping()));
+    tasks.spawn("map chunks", Arc::clone(&mapper).map_chunks(config.batch, config.workers, tasks.stopping()));
+    mapper.spawn_chores(&mut tasks);
+    let outcome = tasks.run().await;
+    bus.drain().await;
+    outcome
+}
+
+fn nats(config: &service::config::Nats) -> anyhow::Result<messaging::Config> {
+    let password = config.nats_password_file.as_deref().map(service::config::secret).transpose()?;
+    Ok(messaging::Config {
+        url: config.nats_url.clone(),
+        user: config.nats_user.clone(),
+        password: password.map(|password| password.expose_secret().to_owned()),
+        client_name: SERVICE.to_owned(),
+    })
+}
+
+async fn watch_nats(bus: Bus, board: Board, stopping: CancellationToken) -> anyhow::Result<()> {
+    let mut tick = tokio::time::interval(Duration::from_millis(500));
+    loop {
+        tokio::select! {
+            () = stopping.cancelled() => return Ok(()),
+            _ = tick.tick() => {}
+        }
+        if bus.is_connected() { board.up("nats") } else { board.down("nats", "disconnected") }
+    }
+}

@@ -1,2 +1,7 @@
-//! Keeps field and value mappings and the source store; applies them to the stream.
-fn main() {}
+//! Runs the mapper: raw records in, records in Lane's terms out.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    service::launch::<mapper::Config, _, _>(mapper::SERVICE, env!("CARGO_PKG_VERSION"), mapper::run)
+}

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can not go on fails")]
 
+use std::path::Path;
+
 use futures::future::join_all;
 use migrate::{Role, RolePasswords};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
@@ -63,6 +65,27 @@ async fn many_migrations_of_one_cluster_at_once_all_succeed() {
 
     for outcome in outcomes {
         outcome.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_administrator_without_superuser_rights_can_migrate() {
+    let folder = stack::Folder::new("test").unwrap();
+    let search = servers::Search::from_env(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."));
+    let programs = search.postgres().unwrap();
+    let server = stack::Postgres::start(programs, folder.path(), stack::PostgresOptions::default()).await.unwrap();
+    let mut superuser = PgConnection::connect(&server.admin_url()).await.unwrap();
+    // The rights that a hosted Postgres gives.
+    sqlx::query("create role host login createrole createdb password 'pw'").execute(&mut superuser).await.unwrap();
+    sqlx::query("create database hosted owner host").execute(&mut superuser).await.unwrap();
+    let url = server.url_of("host", "pw", "hosted");
+
+    for _ in 0..2 {
+        migrate::postgres(&url, &RolePasswords::same("pw")).await.unwrap();
+    }
+
+    for role in Role::ALL {
+        PgConnection::connect(&server.url_of(role.name(), "pw", "hosted")).await.unwrap();
     }
 }
 

@@ -4,6 +4,7 @@
 //! is killed outright leaves a [guard](process::Process) behind that does the same. Everything listens on
 //! 127.0.0.1, on a free port, and keeps its files in one private [`Folder`] that goes when its owner goes.
 
+pub mod books;
 mod folder;
 mod guard;
 pub mod lane;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
@@ -158,6 +158,14 @@ impl Nats {
     /// It does not stop.
     pub async fn stop(&mut self) -> anyhow::Result<()> {
         self.process.stop(Signal::TERM, PATIENCE).await.map(|_| ())
+    }
+
+    /// How it ended, or `None` while it runs.
+    ///
+    /// # Errors
+    /// The system can't tell.
+    pub fn exit_status(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+        self.process.exit_status()
     }
 
     /// Starts a stopped server again, on the same data and the same ports.

@@ -45,11 +45,12 @@ impl Process {
         Self::start(name, command, Some(log.to_owned()), last_signal)
     }
 
-    /// Starts `command` with the input and output of this process.
+    /// Starts `command` with the output of this process and no input: it is not in the foreground of a terminal.
     ///
     /// # Errors
     /// The program can't be started.
-    pub fn spawn_in_terminal(name: &str, command: Command, last_signal: Signal) -> anyhow::Result<Self> {
+    pub fn spawn_in_terminal(name: &str, mut command: Command, last_signal: Signal) -> anyhow::Result<Self> {
+        command.stdin(Stdio::null());
         Self::start(name, command, None, last_signal)
     }
 
@@ -86,7 +87,8 @@ impl Process {
         }
         // The child leads its group until it is waited for, which only `exit_status` does.
         match kill_process_group(Pid::from_child(&self.child), signal) {
-            Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+            // macOS says PERM of a group in which nobody is left but the dead.
+            Ok(()) | Err(rustix::io::Errno::SRCH | rustix::io::Errno::PERM) => Ok(()),
             Err(error) => Err(error).with_context(|| format!("signalling {}", self.name)),
         }
     }

@@ -179,6 +179,33 @@ impl Stack {
         Ok(())
     }
 
+    /// Starts again whatever ended by itself, as compose or Kubernetes would, and says what that was.
+    ///
+    /// # Errors
+    /// A part can't be started again now; it may be the next time.
+    pub async fn revive(&mut self) -> anyhow::Result<Vec<String>> {
+        let mut revived = Vec::new();
+        if let Some(postgres) = &mut self.postgres
+            && let Some(status) = postgres.exit_status()?
+        {
+            postgres.start_again().await?;
+            revived.push(format!("Postgres ({status})"));
+        }
+        if let Some(nats) = &mut self.nats
+            && let Some(status) = nats.exit_status()?
+        {
+            nats.start_again().await?;
+            revived.push(format!("nats-server ({status})"));
+        }
+        for service in self.services.values_mut() {
+            if let Some(status) = service.exit_status()? {
+                service.spawn_again()?;
+                revived.push(format!("{} ({status})", service.name().program()));
+            }
+        }
+        Ok(revived)
+    }
+
     /// One of the services.
     #[must_use]
     pub fn service(&self, name: ServiceName) -> &Service {
@@ -357,7 +384,7 @@ fn settings(
     set("LANESYNC_LOG", options.log.clone().into());
     set("LANESYNC_LOG_FORMAT", "json".into());
     for (peer, listening) in addresses {
-        if *peer != service {
+        if service.calls(*peer) {
             let name = format!("LANESYNC_{}_URL", peer.short().to_uppercase());
             set(&name, listening.grpc_url().into());
         }
@@ -391,4 +418,25 @@ fn settings(
         set(name, value.clone());
     }
     settings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_role_logs_in_to_the_same_database_with_the_same_options() {
+        let passwords = BTreeMap::from([("lanesync_auth".to_owned(), "pw".to_owned())]);
+        let admin = "postgres://root:secret@db.internal:6432/lane?sslmode=require";
+
+        let url = as_role(admin, "lanesync_auth", &passwords).unwrap();
+
+        assert_eq!(url, "postgres://lanesync_auth:pw@db.internal:6432/lane?sslmode=require");
+    }
+
+    #[test]
+    fn a_broken_address_is_refused_without_repeating_it() {
+        let error = as_role("postgres//root:secret@host", "lanesync_auth", &BTreeMap::new()).unwrap_err();
+        assert!(!format!("{error:#}").contains("secret"), "{error:#}");
+    }
 }

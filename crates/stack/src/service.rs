@@ -63,6 +63,17 @@ impl ServiceName {
         }
     }
 
+    /// Whether it calls `peer`; a service refuses settings that it has no use for.
+    #[must_use]
+    pub const fn calls(self, peer: Self) -> bool {
+        match self {
+            Self::Auth => matches!(peer, Self::Extractor | Self::Mapper | Self::Writer),
+            Self::Extractor => matches!(peer, Self::Auth | Self::Mapper | Self::Writer),
+            Self::Mapper => matches!(peer, Self::Extractor | Self::Writer),
+            Self::Writer => false,
+        }
+    }
+
     /// Its Postgres role.
     #[must_use]
     pub fn role(self) -> String {
@@ -235,12 +246,21 @@ impl Service {
         self.process.stop(Signal::TERM, GRACE).await
     }
 
+    /// Starts it again after it ended, without waiting until it is ready.
+    ///
+    /// # Errors
+    /// The program can't be started.
+    pub fn spawn_again(&mut self) -> anyhow::Result<()> {
+        self.process = run(self.name, &self.program, &self.environment, &self.log)?;
+        Ok(())
+    }
+
     /// Starts it again after it ended, and waits until it is ready.
     ///
     /// # Errors
     /// It does not become ready.
     pub async fn start_again(&mut self) -> anyhow::Result<()> {
-        self.process = run(self.name, &self.program, &self.environment, &self.log)?;
+        self.spawn_again()?;
         self.ready().await
     }
 

@@ -12,7 +12,9 @@ const TEMPLATE_LOCK: i64 = 0x6c61_6e65_7465_7374;
 
 static SERVER: OnceCell<Server> = OnceCell::const_new();
 
-/// A migrated database of one test's own; it is dropped with this value.
+/// A migrated database of one test's own.
+///
+/// It stays until its server ends, which is after the last test: dropping one forces all others to disk.
 #[derive(Debug)]
 pub struct TestDatabase {
     server: &'static Server,
@@ -60,34 +62,12 @@ impl TestDatabase {
     }
 }
 
-impl Drop for TestDatabase {
-    fn drop(&mut self) {
-        // A database of a server that ends with this process goes with it.
-        if self.server.own.is_some() {
-            return;
-        }
-        let admin = self.server.url(None, "postgres");
-        let drop = format!("drop database if exists {} with (force)", self.name);
-        // A test's runtime may be gone or busy here, so the goodbye has one of its own.
-        let goodbye = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(async {
-                let mut conn = PgConnection::connect(&admin).await?;
-                sqlx::query(AssertSqlSafe(drop)).execute(&mut conn).await?;
-                anyhow::Ok(())
-            })
-        });
-        // A database that stays behind goes with the server, at the end of the run.
-        goodbye.join().ok();
-    }
-}
-
 /// The Postgres that the tests of this process share.
 #[derive(Debug)]
 struct Server {
     admin: Url,
     template: String,
-    own: Option<(Postgres, Folder)>,
+    _own: Option<(Postgres, Folder)>,
 }
 
 impl Server {
@@ -102,7 +82,7 @@ impl Server {
         let server = Self {
             admin: admin.parse().expect("the URL of the test database"),
             template: format!("lanesync_template_{:016x}", migrate::fingerprint()),
-            own,
+            _own: own,
         };
         server.ensure_template().await;
         server

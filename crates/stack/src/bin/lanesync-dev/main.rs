@@ -1,9 +1,12 @@
 //! The heavy half of `cargo x`: starts real processes and looks after them.
 
+mod bench;
+mod demo;
 mod interrupt;
 mod up;
 mod with;
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -20,6 +23,10 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Action {
+    /// Loads many records and prints what the system and this machine can do.
+    Bench(bench::Arguments),
+    /// Everything on this machine: a simulated Salesforce, synced into locked customers.
+    Demo(demo::Arguments),
     /// Starts the product against the Salesforce that the environment names.
     Up,
     /// Runs a command beside a Postgres of its own.
@@ -27,11 +34,18 @@ enum Action {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<ExitCode> {
-    match Arguments::parse().command {
+async fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Action::Bench(arguments) => bench::run(arguments).await,
+        Action::Demo(arguments) => demo::run(arguments).await,
         Action::Up => up::run().await,
         Action::With(arguments) => with::run(arguments).await,
-    }
+    };
+    outcome.unwrap_or_else(|error| {
+        // Without the backtrace that a shell may ask for: it hides what to do.
+        writeln!(std::io::stderr(), "cargo x: {error:#}").ok();
+        ExitCode::FAILURE
+    })
 }
 
 /// The folder in which this program and the product's lie.

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
@@ -15,7 +16,7 @@ use crate::interrupt::Interrupts;
 pub(crate) async fn run() -> anyhow::Result<ExitCode> {
     let mut interrupts = Interrupts::new()?;
     let options = options()?;
-    let stack = tokio::select! {
+    let mut stack = tokio::select! {
         stack = Stack::up(&options) => stack?,
         _ = interrupts.next() => return Ok(ExitCode::from(130)),
     };
@@ -23,13 +24,36 @@ pub(crate) async fn run() -> anyhow::Result<ExitCode> {
     writeln!(out, "{}", addresses(&stack)).context("printing the addresses")?;
     out.flush().context("printing the addresses")?;
 
-    interrupts.next().await;
+    loop {
+        tokio::select! {
+            _ = interrupts.next() => break,
+            () = keep_alive(&mut stack) => {}
+        }
+    }
     tokio::select! {
         down = stack.down() => down?,
         // A second request: dropping the stack kills what still runs.
         _ = interrupts.next() => return Ok(ExitCode::from(130)),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Looks after a while whether everything still runs, and starts again what does not.
+async fn keep_alive(stack: &mut Stack) {
+    const PAUSE: Duration = Duration::from_millis(500);
+
+    tokio::time::sleep(PAUSE).await;
+    // What can't be said because nobody listens is not worth ending for.
+    match stack.revive().await {
+        Ok(revived) => {
+            for part in revived {
+                writeln!(std::io::stderr(), "started again: {part}").ok();
+            }
+        }
+        Err(error) => {
+            writeln!(std::io::stderr(), "{error:#}").ok();
+        }
+    }
 }
 
 /// The stack that the environment asks for.

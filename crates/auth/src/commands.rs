@@ -1,0 +1,130 @@
+//! What operators do by hand: `keys rotate`, `traffic stop|resume`, `audit verify`.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use domain::WorkspaceId;
+use jiff::Timestamp;
+use service::config::Database;
+
+use crate::config::Keys;
+use crate::keys::{Mode, rotate};
+use crate::kill_switch::{self, Traffic};
+use crate::serve::SERVICE;
+use crate::store::{Store, audit};
+use crate::vault::KeyRing;
+
+/// The first words that name a command rather than the service.
+pub const NAMES: [&str; 3] = ["keys", "traffic", "audit"];
+
+/// Commands of `lanesync-auth` beside serving.
+#[derive(Debug, Parser)]
+#[command(name = "lanesync-auth")]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Token keys.
+    #[command(subcommand)]
+    Keys(KeysCommand),
+    /// The kill switch.
+    #[command(subcommand)]
+    Traffic(TrafficCommand),
+    /// The audit log.
+    #[command(subcommand)]
+    Audit(AuditCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum KeysCommand {
+    /// Wraps every data key with the first key of the file. May be broken off and run again.
+    Rotate {
+        /// Counts only.
+        #[arg(long)]
+        dry_run: bool,
+        #[command(flatten)]
+        keys: Keys,
+        #[command(flatten)]
+        database: Database,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum TrafficCommand {
+    /// Stops Salesforce traffic.
+    Stop(Scope),
+    /// Lets it flow again.
+    Resume(Scope),
+}
+
+#[derive(Debug, clap::Args)]
+struct Scope {
+    /// Only this workspace; without it, everything.
+    #[arg(long)]
+    workspace: Option<WorkspaceId>,
+    /// Who does it.
+    #[arg(long, default_value = "operator")]
+    actor: String,
+    #[command(flatten)]
+    database: Database,
+}
+
+#[derive(Debug, Subcommand)]
+enum AuditCommand {
+    /// Checks the hash chain of a workspace, or of the operator's own log.
+    Verify {
+        /// The workspace; without it, the operator's log.
+        #[arg(long)]
+        workspace: Option<WorkspaceId>,
+        #[command(flatten)]
+        database: Database,
+    },
+}
+
+/// Runs a command and returns what it has to say.
+///
+/// # Errors
+/// When it fails; what was done before stays done.
+pub async fn run(cli: Cli) -> anyhow::Result<String> {
+    let now = Timestamp::now();
+    match cli.command {
+        Command::Keys(KeysCommand::Rotate { dry_run, keys, database }) => {
+            let ring = Arc::new(KeyRing::load(&keys.token_keys_file)?);
+            let mode = if dry_run { Mode::DryRun } else { Mode::Rewrap };
+            let tally = rotate(&open(&database).await?, &ring, mode, now).await?;
+            let mut text = format!("wrapped anew: {}\n", tally.rewrapped);
+            for (id, count) in &tally.by_key {
+                writeln!(text, "{id}: {count}").context("writing the counts")?;
+            }
+            Ok(text)
+        }
+        Command::Traffic(TrafficCommand::Stop(scope)) => switch(scope, Traffic::Stopped, now).await,
+        Command::Traffic(TrafficCommand::Resume(scope)) => switch(scope, Traffic::Flowing, now).await,
+        Command::Audit(AuditCommand::Verify { workspace, database }) => {
+            let chain = workspace.unwrap_or(audit::OPERATOR);
+            let mut conn = open(&database).await?.begin(chain).await?;
+            match audit::verify(&mut conn, chain).await? {
+                Ok(entries) => Ok(format!("{entries} entries, unbroken\n")),
+                Err(broken) => anyhow::bail!("the chain is broken at entry {}", broken.number),
+            }
+        }
+    }
+}
+
+async fn switch(scope: Scope, traffic: Traffic, now: Timestamp) -> anyhow::Result<String> {
+    let store = open(&scope.database).await?;
+    kill_switch::set(&store, scope.workspace, traffic, &scope.actor, now).await?;
+    Ok(match traffic {
+        Traffic::Stopped => "stopped\n".to_owned(),
+        Traffic::Flowing => "flowing\n".to_owned(),
+    })
+}
+
+async fn open(database: &Database) -> anyhow::Result<Store> {
+    Ok(Store::new(service::postgres::connect(database, SERVICE).await?))
+}

@@ -1,0 +1,74 @@
+//! What has to be done though nobody asks: idle refreshes, tokens that wait to be stored, counts for the dashboards.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use crate::access::{AccessError, Tokens};
+use crate::metrics;
+use crate::store::{Store, StoreError, schedule, workspace};
+
+const TICK: Duration = Duration::from_secs(5);
+/// A refresh that fails for a reason that passes is tried again after this.
+const LEASE: Duration = Duration::from_secs(3_600);
+const BATCH: i64 = 16;
+
+/// Keeps connections alive and counted.
+#[derive(Clone, Debug)]
+pub struct Upkeep {
+    store: Store,
+    tokens: Tokens,
+}
+
+impl Upkeep {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(store: Store, tokens: Tokens) -> Self {
+        Self { store, tokens }
+    }
+
+    /// Goes on until `stopping`.
+    ///
+    /// # Errors
+    /// Never: what fails is tried again.
+    pub async fn run(self, stopping: CancellationToken) -> anyhow::Result<()> {
+        while !stopping.is_cancelled() {
+            self.tokens.store_unsaved().await;
+            if let Err(error) = self.tick().await {
+                tracing::error!(error = ?error, "upkeep failed; tried again");
+            }
+            tokio::select! {
+                () = stopping.cancelled() => {}
+                () = tokio::time::sleep(TICK) => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn tick(&self) -> Result<(), StoreError> {
+        self.refresh_idle(Timestamp::now()).await?;
+        let mut conn = self.store.pool().acquire().await?;
+        metrics::set_connections(&workspace::count_by_grant(&mut conn).await?);
+        Ok(())
+    }
+
+    /// Refreshes what nobody refreshed for long. Returns how many connections were due.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn refresh_idle(&self, now: Timestamp) -> Result<usize, StoreError> {
+        let mut conn = self.store.pool().acquire().await?;
+        let due = schedule::take_due(&mut conn, now, LEASE, BATCH).await?;
+        drop(conn);
+        for workspace in &due {
+            match self.tokens.refresh_idle(*workspace).await {
+                Ok(()) => {}
+                // Noted where it was found, and off the schedule.
+                Err(AccessError::Revoked(_) | AccessError::NotConnected(_) | AccessError::UnknownWorkspace(_)) => {}
+                Err(error) => tracing::warn!(%workspace, error = %error, "an idle connection is refreshed later"),
+            }
+        }
+        Ok(due.len())
+    }
+}

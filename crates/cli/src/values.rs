@@ -1,0 +1,392 @@
+//! Value mappings: which picklist value becomes which option, and which values nobody decided yet.
+
+use clap::{Args, Subcommand};
+use contract::common::v1::RecordKind;
+use contract::mapper::v1 as wire;
+use domain::Kind;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::argument::{self, Assignment};
+use crate::failure::{Exit, Failure};
+use crate::lane_field::{self, FieldOption};
+use crate::preview::Preview;
+use crate::session::{Answer, Party, Session};
+use crate::table::{Table, counted, or_dash, yes};
+use crate::wire::{Money, UNKNOWN, kind_word, moment, object_word, some};
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// List every known value of an option field, open ones first.
+    List {
+        /// account or contact.
+        #[arg(value_parser = argument::kind)]
+        kind: Kind,
+        /// Lane field id, e.g. tier.
+        field: String,
+    },
+    /// Decide values; applies at once to the records that carry them, with no Salesforce call.
+    Map(Map),
+}
+
+#[derive(Args, Debug)]
+#[command(group(clap::ArgGroup::new("verdicts").required(true).multiple(true)))]
+pub(crate) struct Map {
+    /// account or contact.
+    #[arg(value_parser = argument::kind)]
+    kind: Kind,
+    /// Lane field id, e.g. tier.
+    field: String,
+    /// Decisions as 'RAW=option': the Salesforce value, byte-exact, and the option's key.
+    #[arg(value_parser = argument::value_assignment, group = "verdicts")]
+    decisions: Vec<Assignment>,
+    /// Salesforce value that leaves the Lane field as it is; may be given several times.
+    #[arg(long, group = "verdicts", allow_hyphen_values = true)]
+    ignore: Vec<String>,
+    /// Salesforce value that is open again; may be given several times.
+    #[arg(long, group = "verdicts", allow_hyphen_values = true)]
+    reopen: Vec<String>,
+    /// Also map each open value to the option of the same name, whatever its case, spaces and signs.
+    #[arg(long, group = "verdicts")]
+    match_same_names: bool,
+    /// Show what it would do, with exact counts, and change nothing.
+    #[arg(long)]
+    preview: bool,
+    /// Etag of the list that the decisions were made for; without it the newest is taken.
+    #[arg(long)]
+    etag: Option<String>,
+}
+
+pub(crate) async fn run(session: &Session, command: Command) -> Result<Exit, Failure> {
+    match command {
+        Command::List { kind, field } => {
+            let listed = list(session, kind, &field).await?;
+            let values = listed.values.into_iter().map(PicklistValue::from).collect();
+            session.show(&Values { kind: kind.token(), field, values, etag: listed.etag })?;
+        }
+        Command::Map(map) => session.show(&decide(session, map).await?)?,
+    }
+    Ok(Exit::Done)
+}
+
+pub(crate) async fn unmapped(session: &Session) -> Result<Exit, Failure> {
+    let request = wire::ListUnmappedValuesRequest { workspace_id: session.workspace()? };
+    let open = session.ask(Party::Mapper, session.mappings()?.list_unmapped_values(request)).await?;
+    let values: Vec<_> = open.values.into_iter().map(OpenValue::from).collect();
+    session.show(&Unmapped { count: values.len(), values })?;
+    Ok(Exit::Done)
+}
+
+async fn list(session: &Session, kind: Kind, field: &str) -> Result<wire::ListValueMappingsResponse, Failure> {
+    let request = wire::ListValueMappingsRequest {
+        workspace_id: session.workspace()?,
+        kind: RecordKind::from(kind) as i32,
+        field: field.to_owned(),
+    };
+    session.ask(Party::Mapper, session.mappings()?.list_value_mappings(request)).await
+}
+
+async fn decide(session: &Session, map: Map) -> Result<Decided, Failure> {
+    let known = list(session, map.kind, &map.field).await?;
+    let mut decided = explicit(&map)?;
+    if map.match_same_names {
+        let options = lane_field::options(session, map.kind, &map.field).await?;
+        let named: Vec<_> = decided.iter().map(|decision| decision.value.clone()).collect();
+        decided.extend(same_names(&known.values, &options).into_iter().filter(|match_| !named.contains(&match_.value)));
+    }
+    let mut answer = Decided {
+        kind: map.kind.token(),
+        field: map.field.clone(),
+        saved: false,
+        preview: None,
+        etag: known.etag.clone(),
+        mapping_version: None,
+        decided,
+    };
+    // Nothing has a namesake: nothing to save.
+    if answer.decided.is_empty() {
+        return Ok(answer);
+    }
+    let request = wire::BatchUpdateValueMappingsRequest {
+        workspace_id: session.workspace()?,
+        kind: RecordKind::from(map.kind) as i32,
+        field: map.field,
+        values: answer.decided.iter().map(wire::ValueMapping::from).collect(),
+        etag: map.etag.unwrap_or(known.etag),
+        validate_only: map.preview,
+    };
+    let saved = session.ask(Party::Mapper, session.mappings()?.batch_update_value_mappings(request)).await?;
+    answer.saved = !map.preview;
+    answer.preview = saved.preview.map(Preview::from);
+    answer.mapping_version = Some(saved.mapping_version);
+    if !saved.etag.is_empty() {
+        answer.etag = saved.etag;
+    }
+    Ok(answer)
+}
+
+/// What becomes of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Verdict {
+    Open,
+    Map,
+    Ignore,
+}
+
+impl Verdict {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Map => "map",
+            Self::Ignore => "ignore",
+        }
+    }
+}
+
+impl From<Verdict> for wire::ValueDecision {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Open => Self::Open,
+            Verdict::Map => Self::Map,
+            Verdict::Ignore => Self::Ignore,
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Decision {
+    value: String,
+    decision: Verdict,
+    /// Only with `map`.
+    option: Option<String>,
+}
+
+impl From<&Decision> for wire::ValueMapping {
+    fn from(decision: &Decision) -> Self {
+        Self {
+            value: decision.value.clone(),
+            decision: wire::ValueDecision::from(decision.decision) as i32,
+            option: decision.option.clone().unwrap_or_default(),
+            ..Self::default()
+        }
+    }
+}
+
+/// Returns what the command line decides; a value that is decided twice is a mistake.
+fn explicit(map: &Map) -> Result<Vec<Decision>, Failure> {
+    let mapped = map.decisions.iter().map(|pair| Decision {
+        value: pair.name.clone(),
+        decision: Verdict::Map,
+        option: Some(pair.value.clone()),
+    });
+    let without_option =
+        |verdict| move |value: &String| Decision { value: value.clone(), decision: verdict, option: None };
+    let ignored = map.ignore.iter().map(without_option(Verdict::Ignore));
+    let reopened = map.reopen.iter().map(without_option(Verdict::Open));
+    let decisions: Vec<_> = mapped.chain(ignored).chain(reopened).collect();
+    for (position, decision) in decisions.iter().enumerate() {
+        if decisions.iter().skip(position + 1).any(|later| later.value == decision.value) {
+            return Err(Failure::usage(format!("{:?} is decided twice.", decision.value)));
+        }
+    }
+    Ok(decisions)
+}
+
+/// Returns a decision for each open value that is called like an option, by its API value or by its label.
+fn same_names(values: &[wire::ValueMapping], options: &[FieldOption]) -> Vec<Decision> {
+    let open = values.iter().filter(|value| value.decision() == wire::ValueDecision::Open);
+    let namesake = |value: &wire::ValueMapping| {
+        let names = [essence(&value.value), essence(&value.label)];
+        let option = options.iter().find(|option| {
+            let option = [essence(&option.key), essence(&option.display_name)];
+            names.iter().any(|name| !name.is_empty() && option.contains(name))
+        })?;
+        let decision = Verdict::Map;
+        Some(Decision { value: value.value.clone(), decision, option: Some(option.key.clone()) })
+    };
+    open.filter_map(namesake).collect()
+}
+
+/// Returns the letters and digits of a name, in lower case.
+fn essence(name: &str) -> String {
+    name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+/// A picklist value, what becomes of it, and who carries it.
+#[derive(Debug, Serialize)]
+struct PicklistValue {
+    id: Option<String>,
+    value: String,
+    decision: &'static str,
+    option: Option<String>,
+    label: Option<String>,
+    origins: Vec<&'static str>,
+    active: bool,
+    record_count: i64,
+    first_seen_at: Option<Timestamp>,
+    last_seen_at: Option<Timestamp>,
+    arr: Vec<Money>,
+}
+
+impl From<wire::ValueMapping> for PicklistValue {
+    fn from(value: wire::ValueMapping) -> Self {
+        let decision = match value.decision() {
+            wire::ValueDecision::Open => Verdict::Open.word(),
+            wire::ValueDecision::Map => Verdict::Map.word(),
+            wire::ValueDecision::Ignore => Verdict::Ignore.word(),
+            wire::ValueDecision::Unspecified => UNKNOWN,
+        };
+        Self {
+            decision,
+            origins: value.origins.iter().map(|origin| object_word(*origin)).collect(),
+            first_seen_at: moment(value.first_seen_time.as_ref()),
+            last_seen_at: moment(value.last_seen_time.as_ref()),
+            id: some(value.id),
+            value: value.value,
+            option: some(value.option),
+            label: some(value.label),
+            active: value.active,
+            record_count: value.record_count,
+            arr: value.arr.into_iter().map(Money::from).collect(),
+        }
+    }
+}
+
+impl PicklistValue {
+    fn arr_text(&self) -> String {
+        self.arr.iter().map(Money::to_string).collect::<Vec<_>>().join(" + ")
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Values {
+    kind: &'static str,
+    field: String,
+    values: Vec<PicklistValue>,
+    etag: String,
+}
+
+impl Answer for Values {
+    fn text(&self) -> String {
+        let mut table = Table::new(["value", "decision", "option", "records", "active", "from", "last seen", "arr"]);
+        for value in &self.values {
+            table.row([
+                value.value.clone(),
+                value.decision.to_owned(),
+                or_dash(value.option.as_ref()),
+                value.record_count.to_string(),
+                yes(value.active),
+                value.origins.join(", "),
+                or_dash(value.last_seen_at.as_ref()),
+                value.arr_text(),
+            ]);
+        }
+        table.text()
+    }
+}
+
+/// What was decided, or would be.
+#[derive(Debug, Serialize)]
+struct Decided {
+    kind: &'static str,
+    field: String,
+    saved: bool,
+    decided: Vec<Decision>,
+    preview: Option<Preview>,
+    etag: String,
+    mapping_version: Option<i64>,
+}
+
+impl Answer for Decided {
+    fn text(&self) -> String {
+        if self.decided.is_empty() {
+            return "no open value has the name of an option".to_owned();
+        }
+        let mut table = Table::new(["value", "decision", "option"]);
+        for decision in &self.decided {
+            let option = or_dash(decision.option.as_ref());
+            table.row([decision.value.clone(), decision.decision.word().to_owned(), option]);
+        }
+        let preview = self.preview.as_ref().map(Preview::text);
+        [Some(table.text()), preview].into_iter().flatten().collect::<Vec<_>>().join("\n\n")
+    }
+}
+
+/// An open value with its place.
+#[derive(Debug, Serialize)]
+struct OpenValue {
+    kind: &'static str,
+    field: String,
+    #[serde(flatten)]
+    value: Option<PicklistValue>,
+}
+
+impl From<wire::UnmappedValueEntry> for OpenValue {
+    fn from(entry: wire::UnmappedValueEntry) -> Self {
+        Self { kind: kind_word(entry.kind), field: entry.field, value: entry.value.map(PicklistValue::from) }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Unmapped {
+    count: usize,
+    values: Vec<OpenValue>,
+}
+
+impl Answer for Unmapped {
+    fn text(&self) -> String {
+        if self.values.is_empty() {
+            return "no unmapped values".to_owned();
+        }
+        let mut table = Table::new(["kind", "field", "value", "records", "active", "from", "first seen", "arr"]);
+        for open in &self.values {
+            let Some(value) = &open.value else { continue };
+            table.row([
+                open.kind.to_owned(),
+                open.field.clone(),
+                value.value.clone(),
+                value.record_count.to_string(),
+                yes(value.active),
+                value.origins.join(", "),
+                or_dash(value.first_seen_at.as_ref()),
+                value.arr_text(),
+            ]);
+        }
+        format!("{}\n\n{}", table.text(), counted(self.count, "unmapped value"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(value: &str, label: &str, decision: wire::ValueDecision) -> wire::ValueMapping {
+        wire::ValueMapping {
+            value: value.into(),
+            label: label.into(),
+            decision: decision as i32,
+            ..wire::ValueMapping::default()
+        }
+    }
+
+    fn option(key: &str, display_name: &str) -> FieldOption {
+        FieldOption { key: key.into(), display_name: display_name.into() }
+    }
+
+    #[test]
+    fn an_open_value_finds_its_namesake_by_value_or_label() {
+        use wire::ValueDecision::{Ignore, Open};
+        let values = [
+            value("MID MARKET", "Mittelstand", Open),
+            value("T1", "Enterprise", Open),
+            value("smb", "SMB", Ignore),
+            value("Gold", "Gold", Open),
+            value("?", "", Open),
+        ];
+        let options = [option("mid_market", "Mid-Market"), option("enterprise", "Enterprise"), option("smb", "SMB")];
+        let found = same_names(&values, &options);
+        let found: Vec<_> = found.iter().map(|d| (d.value.as_str(), d.option.as_deref())).collect();
+        assert_eq!(found, [("MID MARKET", Some("mid_market")), ("T1", Some("enterprise"))]);
+    }
+}

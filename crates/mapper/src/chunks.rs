@@ -1,0 +1,242 @@
+//! Takes raw chunks from the stream: store, map, publish, and only then settle.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use contract::event::v1::{RawBatch, RecordFault};
+use domain::{CurrencyCode, Object, WorkspaceId};
+use mapping::{FaultCode, Reader};
+use messaging::{Delivery, Handler, Outcome, PublishError};
+
+use crate::intake::{Arrival, Intake, Taken};
+use crate::metrics::{self, MappedCounts};
+use crate::raw::RawChunk;
+use crate::store::StoreError;
+use crate::wire::{self, Told, fault_of};
+use crate::{Mapper, failures};
+
+/// Failures of ours that were recorded for a chunk before it is taken apart.
+const PATIENCE: i32 = 5;
+
+/// Why chunks could not be mapped.
+#[derive(Debug, thiserror::Error)]
+enum MapError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("publishing mapped chunks")]
+    Publish(#[from] PublishError),
+    #[error("packing a mapped chunk")]
+    Pack(#[from] std::io::Error),
+}
+
+impl Handler for Mapper {
+    async fn handle(&self, deliveries: &[Delivery]) -> Vec<Outcome> {
+        let mut outcomes = vec![Outcome::Reject { reason: "message_invalid" }; deliveries.len()];
+        let mut groups: HashMap<(WorkspaceId, Object, i64), Vec<(usize, RawChunk)>> = HashMap::new();
+        for (place, delivery) in deliveries.iter().enumerate() {
+            let batch = delivery.decode::<RawBatch>("lanesync.event.v1.RawBatch").ok();
+            // What is no chunk stays rejected: it goes to the dead letters and its range is read once more.
+            if let Some(chunk) = batch.and_then(|batch| RawChunk::read(batch, delivery.subject())) {
+                groups.entry((chunk.workspace, chunk.object, chunk.epoch)).or_default().push((place, chunk));
+            }
+        }
+        for chunks in groups.into_values() {
+            let (places, chunks): (Vec<usize>, Vec<RawChunk>) = chunks.into_iter().unzip();
+            for (place, outcome) in places.into_iter().zip(self.map_group(chunks).await) {
+                outcomes[place] = outcome;
+            }
+        }
+        outcomes
+    }
+
+    async fn handle_panic(&self, delivery: &Delivery) -> Outcome {
+        let batch = delivery.decode::<RawBatch>("lanesync.event.v1.RawBatch").ok();
+        let Some(chunk) = batch.and_then(|batch| RawChunk::read(batch, delivery.subject())) else {
+            return Outcome::Reject { reason: "message_invalid" };
+        };
+        match failures::record(&self.pool, &chunk, "panicked").await {
+            Ok(failures) if failures >= PATIENCE => {
+                let whole = RecordFault { code: "mapper_failed".to_owned(), ..RecordFault::default() };
+                self.publish_empty(&chunk, vec![whole]).await
+            }
+            _ => Outcome::Retry { reason: "panicked" },
+        }
+    }
+}
+
+impl Mapper {
+    /// Maps chunks of one object of one workspace and epoch, and says what becomes of each.
+    async fn map_group(&self, chunks: Vec<RawChunk>) -> Vec<Outcome> {
+        let count = chunks.len();
+        let error = match self.map_together(&chunks).await {
+            Ok(outcome) => return vec![outcome; count],
+            Err(error) => error,
+        };
+        if let Some(reason) = passing(&error) {
+            tracing::warn!(error = format!("{:#}", anyhow::Error::from(error)), "mapping chunks; they come again");
+            return vec![Outcome::Retry { reason }; count];
+        }
+        tracing::warn!(
+            error = format!("{:#}", anyhow::Error::from(error)),
+            chunks = count,
+            "mapping chunks one by one"
+        );
+        let mut outcomes = Vec::with_capacity(count);
+        for chunk in &chunks {
+            outcomes.push(self.map_alone(chunk).await);
+        }
+        outcomes
+    }
+
+    async fn map_together(&self, chunks: &[RawChunk]) -> Result<Outcome, MapError> {
+        let Some(first) = chunks.first() else { return Ok(Outcome::Done) };
+        let mut arrival = arrival_of(first);
+        for chunk in &chunks[1..] {
+            arrival.images.extend(chunk.images.iter().cloned());
+            arrival.lists.insert(chunk.list_version, chunk.fields.clone().into());
+        }
+        let intake = self.take(&arrival).await?;
+        drop(arrival);
+        self.publish(chunks, intake, &HashSet::new()).await
+    }
+
+    /// Maps one chunk; records that Postgres refuses for themselves become faults, the others land.
+    async fn map_alone(&self, chunk: &RawChunk) -> Outcome {
+        let error = match self.map_together(std::slice::from_ref(chunk)).await {
+            Ok(outcome) => return outcome,
+            Err(error) => error,
+        };
+        if let Some(reason) = passing(&error) {
+            return Outcome::Retry { reason };
+        }
+        let is_about_data = matches!(&error, MapError::Store(error) if error.is_about_data());
+        tracing::warn!(error = format!("{:#}", anyhow::Error::from(error)), "mapping a chunk");
+        if !is_about_data {
+            match failures::record(&self.pool, chunk, "failed").await {
+                Ok(failures) if failures >= PATIENCE => {}
+                _ => return Outcome::Retry { reason: "failed" },
+            }
+        }
+        let bisected = async {
+            let (intake, refused) = self.take_bisecting(arrival_of(chunk)).await?;
+            self.publish(std::slice::from_ref(chunk), intake, &refused.into_iter().collect()).await
+        };
+        match bisected.await {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                let reason = passing(&error).unwrap_or("failed");
+                tracing::warn!(error = format!("{:#}", anyhow::Error::from(error)), "taking a chunk apart");
+                Outcome::Retry { reason }
+            }
+        }
+    }
+
+    /// Publishes what the store now says of each chunk's keys, and waits until the server has it.
+    async fn publish(
+        &self,
+        chunks: &[RawChunk],
+        intake: Intake,
+        refused: &HashSet<String>,
+    ) -> Result<Outcome, MapError> {
+        let taken = match intake {
+            Intake::Taken(taken) => taken,
+            Intake::NotYet => return Ok(Outcome::Retry { reason: "epoch_unknown" }),
+            Intake::Closed => {
+                // The books of a run close even if its epoch is over: each chunk ends as an empty batch of that epoch.
+                for chunk in chunks {
+                    if let Outcome::Retry { reason } = self.publish_empty(chunk, Vec::new()).await {
+                        return Ok(Outcome::Retry { reason });
+                    }
+                }
+                return Ok(Outcome::Done);
+            }
+        };
+        let mut publications = Vec::with_capacity(chunks.len());
+        for chunk in chunks {
+            let mapped = tell_chunk(chunk, &taken, refused);
+            publications.extend(wire::publications(
+                chunk.workspace,
+                chunk.object,
+                Some(&taken.rules),
+                mapped,
+                chunk.captured_at.as_deref(),
+            )?);
+        }
+        drop(taken);
+        self.bus.publish_all(publications).await?;
+        Ok(Outcome::Done)
+    }
+
+    async fn publish_empty(&self, chunk: &RawChunk, faults: Vec<RecordFault>) -> Outcome {
+        let empty = wire::Chunk { chunk_ref: chunk.chunk_ref.clone(), mode: chunk.mode, records: Vec::new(), faults };
+        let published =
+            match wire::publications(chunk.workspace, chunk.object, None, empty, chunk.captured_at.as_deref()) {
+                Ok(publications) => self.bus.publish_all(publications).await.is_ok(),
+                Err(_) => false,
+            };
+        if published { Outcome::Done } else { Outcome::Retry { reason: "publish_failed" } }
+    }
+}
+
+/// Returns the reason to try again if the failure passes by itself: such a failure never parks anything.
+fn passing(error: &MapError) -> Option<&'static str> {
+    match error {
+        MapError::Store(error) if error.is_transient() => Some("postgres_unavailable"),
+        MapError::Publish(error) if error.is_back_pressure() => Some("back_pressure"),
+        MapError::Publish(error) if !error.is_permanent() => Some("nats_unavailable"),
+        MapError::Store(_) | MapError::Publish(_) | MapError::Pack(_) => None,
+    }
+}
+
+fn arrival_of(chunk: &RawChunk) -> Arrival {
+    Arrival {
+        workspace: chunk.workspace,
+        object: chunk.object,
+        epoch: chunk.epoch,
+        images: chunk.images.clone(),
+        lists: [(chunk.list_version, Arc::from(chunk.fields.as_slice()))].into(),
+    }
+}
+
+/// Says what the store holds of a chunk's keys, in the chunk's order.
+fn tell_chunk(chunk: &RawChunk, taken: &Taken, refused: &HashSet<String>) -> wire::Chunk {
+    let compiled = taken.rules.compiled(chunk.object);
+    let mut readers: HashMap<(i64, Option<&str>), Reader<'_>> = HashMap::new();
+    let mut counts = MappedCounts { rejected: chunk.faults.len() as u64, ..MappedCounts::default() };
+    let mut faults = chunk.faults.clone();
+    let mut records = Vec::with_capacity(chunk.images.len());
+    let mut told = HashSet::with_capacity(chunk.images.len());
+    for image in &chunk.images {
+        if !told.insert(image.id.as_str()) {
+            continue;
+        }
+        let Some(stored) = taken.rows.get(&image.id) else {
+            if refused.contains(&image.id) {
+                counts.rejected += 1;
+                faults.push(fault_of(&image.id, FaultCode::StoreRefused, ""));
+            }
+            continue;
+        };
+        let key = (stored.image.field_list_version, stored.image.currency.as_deref());
+        let reader = readers.entry(key).or_insert_with(|| {
+            let fields = taken.lists.get(&key.0).map(AsRef::as_ref).unwrap_or_default();
+            let currency = key.1.and_then(|code| code.parse::<CurrencyCode>().ok());
+            compiled.reader(fields.iter().map(String::as_str), currency)
+        });
+        match wire::tell(&taken.rules, chunk.object, reader, stored) {
+            Told::Record { record, has_unmapped } => {
+                counts.mapped += 1;
+                counts.with_unmapped_value += u64::from(has_unmapped);
+                records.push(record);
+            }
+            Told::Fault(fault) => {
+                counts.rejected += 1;
+                faults.push(fault);
+            }
+            Told::Nothing => {}
+        }
+    }
+    counts.mapped -= counts.with_unmapped_value;
+    metrics::mapped(chunk.object, counts);
+    wire::Chunk { chunk_ref: chunk.chunk_ref.clone(), mode: chunk.mode, records, faults }
+}

@@ -1,0 +1,195 @@
+//! What a change of mappings does to the stored records: the same engine under both mappings, over all of them.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use contract::common::v1 as common;
+use contract::mapper::v1::{MappingPreview, PreviewSample, UnreadField};
+use domain::{Epoch, Kind, Object, WorkspaceId};
+use mapping::{Compiled, Mapped, Reader, changes, is_touched};
+use sqlx::PgConnection;
+
+use crate::lists::{ListCache, Lists};
+use crate::plan;
+use crate::rules::Rules;
+use crate::source::{self, Stored};
+use crate::store::StoreError;
+
+/// Rows looked at together.
+const PAGE: i64 = 4_000;
+/// Examples shown.
+const SAMPLES: usize = 20;
+/// Records that one call brings.
+const RECORDS_PER_CALL: i64 = 2_000;
+
+/// Live records per raw value: of Account or Contact, and of Lead.
+pub(crate) type ValueCounts = BTreeMap<String, (i64, i64)>;
+
+/// Everything that a pass over the store tells.
+#[derive(Debug, Default)]
+pub(crate) struct Pass {
+    pub(crate) touched: i64,
+    pub(crate) changed: i64,
+    pub(crate) samples: Vec<PreviewSample>,
+    /// Counts under the new mapping, for option fields whose source changed.
+    pub(crate) recounted: BTreeMap<String, ValueCounts>,
+}
+
+/// Returns the option fields of the new mapping that another source feeds than before, or none.
+pub(crate) fn refed_option_fields(old: &Rules, new: &Rules, kind: Kind) -> BTreeSet<String> {
+    let (old, new) = (old.kind(kind), new.kind(kind));
+    let option_fields = |entry: &&mapping::Entry| entry.field_type == domain::FieldType::Option;
+    let all = old.mapping.entries.iter().chain(&new.mapping.entries).filter(option_fields);
+    all.filter(|entry| {
+        let source = |entry: Option<&mapping::Entry>| {
+            entry.map(|entry| (entry.path.clone(), entry.lead_path.clone(), entry.multi_select))
+        };
+        source(old.entry(entry.field.as_str())) != source(new.entry(entry.field.as_str()))
+    })
+    .map(|entry| entry.field.as_str().to_owned())
+    .collect()
+}
+
+/// Goes over the stored records of a kind under both mappings.
+pub(crate) async fn pass(
+    conn: &mut PgConnection,
+    lists: &ListCache,
+    (workspace, epoch): (WorkspaceId, Epoch),
+    kind: Kind,
+    old: &Rules,
+    new: &Rules,
+) -> Result<Pass, StoreError> {
+    let refed = refed_option_fields(old, new, kind);
+    let mut pass = Pass::default();
+    for field in &refed {
+        pass.recounted.insert(field.clone(), ValueCounts::new());
+    }
+    for object in kind.objects() {
+        let sides = Sides { object: *object, old: old.compiled(*object), new: new.compiled(*object) };
+        let mut after = String::new();
+        loop {
+            let rows = source::page(conn, workspace, *object, epoch, &after, PAGE).await?;
+            let Some(last) = rows.last() else { break };
+            after.clone_from(&last.image.id);
+            let mut needed = Lists::new();
+            let versions = rows.iter().map(|row| row.image.field_list_version);
+            lists.complete(conn, (workspace, epoch, *object), &mut needed, versions).await?;
+            sides.look_at(&rows, &needed, &mut pass);
+        }
+    }
+    Ok(pass)
+}
+
+struct Sides<'r> {
+    object: Object,
+    old: &'r Compiled,
+    new: &'r Compiled,
+}
+
+impl Sides<'_> {
+    fn look_at(&self, rows: &[Stored], lists: &Lists, pass: &mut Pass) {
+        let mut readers: HashMap<(i64, Option<&str>), (Reader<'_>, Reader<'_>)> = HashMap::new();
+        for row in rows.iter().filter(|row| row.image.is_live()) {
+            let key = (row.image.field_list_version, row.image.currency.as_deref());
+            let (old, new) = readers.entry(key).or_insert_with(|| {
+                let fields = lists.get(&key.0).map(AsRef::as_ref).unwrap_or_default();
+                let currency = key.1.and_then(|code| code.parse().ok());
+                let names = || fields.iter().map(String::as_str);
+                (self.old.reader(names(), currency.clone()), self.new.reader(names(), currency))
+            });
+            let before = mapped(self.old, old, row);
+            let after = mapped(self.new, new, row);
+            if !is_touched((self.old, &before), (self.new, &after)) {
+                self.recount(row, pass);
+                continue;
+            }
+            pass.touched += 1;
+            let changed = changes((self.old, &before), (self.new, &after));
+            pass.changed += i64::from(!changed.is_empty());
+            for change in changed {
+                if pass.samples.len() < SAMPLES {
+                    pass.samples.push(PreviewSample {
+                        object: common::SalesforceObject::from(self.object).into(),
+                        id: row.image.id.clone(),
+                        field: change.field.as_str().to_owned(),
+                        before: change.before.as_ref().map(Into::into),
+                        after: change.after.as_ref().map(Into::into),
+                    });
+                }
+            }
+            self.recount(row, pass);
+        }
+    }
+
+    fn recount(&self, row: &Stored, pass: &mut Pass) {
+        if pass.recounted.is_empty() {
+            return;
+        }
+        for seen in self.new.options_of(&row.image.text) {
+            let field = self.new.entries()[seen.cell].field.as_str();
+            let Some(counts) = pass.recounted.get_mut(field) else { continue };
+            let distinct: BTreeSet<&str> = seen.values.iter().map(AsRef::as_ref).collect();
+            for value in distinct {
+                let (records, lead_records) = counts.entry(value.to_owned()).or_default();
+                match self.object {
+                    Object::Lead => *lead_records += 1,
+                    Object::Account | Object::Contact => *records += 1,
+                }
+            }
+        }
+    }
+}
+
+fn mapped<'a>(compiled: &Compiled, reader: &Reader<'_>, row: &'a Stored) -> Mapped<'a> {
+    let mut mapped = reader.map(&row.image.text);
+    row.carry.complete(compiled, &mut mapped);
+    mapped
+}
+
+/// Returns the fields that the new mapping needs and that were not read throughout, with what reading them costs.
+pub(crate) async fn unread_fields(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
+    epoch: Epoch,
+    kind: Kind,
+    new: &Rules,
+) -> Result<Vec<UnreadField>, StoreError> {
+    let mut fields = Vec::new();
+    for object in kind.objects() {
+        let unread = plan::unread(conn, workspace, *object, &plan::needed(new, *object)).await?;
+        if unread.is_empty() {
+            continue;
+        }
+        let (records, _) = source::count(conn, workspace, *object, epoch, 0).await?;
+        fields.extend(unread.into_iter().map(|path| UnreadField {
+            object: common::SalesforceObject::from(*object).into(),
+            path,
+            records,
+            api_calls: records.div_euclid(RECORDS_PER_CALL) + 1,
+        }));
+    }
+    Ok(fields)
+}
+
+/// Puts together what is shown.
+pub(crate) fn preview(
+    pass: &Pass,
+    kind: Kind,
+    old: &Rules,
+    new: &Rules,
+    would_open: i64,
+    unread_fields: Vec<UnreadField>,
+) -> MappingPreview {
+    let fields = |rules: &Rules| -> BTreeSet<String> {
+        rules.kind(kind).mapping.entries.iter().map(|entry| entry.field.as_str().to_owned()).collect()
+    };
+    let (locked, would_be_locked) = (fields(old), fields(new));
+    MappingPreview {
+        touched: pass.touched,
+        changed: pass.changed,
+        would_open,
+        would_lock: would_be_locked.difference(&locked).cloned().collect(),
+        would_unlock: locked.difference(&would_be_locked).cloned().collect(),
+        unread_fields,
+        samples: pass.samples.clone(),
+    }
+}

@@ -1,0 +1,138 @@
+//! What is looked after without anybody asking: describes, gauges, leftovers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::{FieldType, Kind, WorkspaceId};
+use tokio_util::sync::CancellationToken;
+
+use crate::store::{self, StoreError, Workspace};
+use crate::{Mapper, metrics, registry};
+
+/// How often all workspaces are looked at.
+const ROUND: Duration = Duration::from_secs(15);
+
+impl Mapper {
+    /// Looks after all workspaces until `stopping`.
+    pub(crate) async fn keep_up(self: Arc<Self>, stopping: CancellationToken) -> anyhow::Result<()> {
+        let mut tick = tokio::time::interval(ROUND);
+        loop {
+            tokio::select! {
+                () = stopping.cancelled() => return Ok(()),
+                _ = tick.tick() => {}
+            }
+            if let Err(error) = self.round(&stopping).await {
+                tracing::warn!(error = format!("{:#}", anyhow::Error::from(error)), "looking after workspaces");
+            }
+        }
+    }
+
+    async fn round(&self, stopping: &CancellationToken) -> Result<(), StoreError> {
+        let mut conn = self.pool.acquire().await?;
+        let workspaces = store::workspaces(&mut conn).await?;
+        sqlx::query!("delete from mapper.replay where ended_at < now() - interval '7 days'")
+            .execute(&mut *conn)
+            .await?;
+        drop(conn);
+        let mut shown = 0;
+        for workspace in workspaces {
+            if stopping.is_cancelled() {
+                return Ok(());
+            }
+            self.sweep(workspace.id, workspace.first_kept_epoch()).await?;
+            if !workspace.connected {
+                self.forget_old_mapping(workspace.id).await?;
+                continue;
+            }
+            self.refresh_describes(&workspace).await?;
+            if shown < self.max_workspaces_shown {
+                shown += 1;
+                self.show_unmapped(&workspace).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Registers what the describes list now, every ten minutes.
+    async fn refresh_describes(&self, workspace: &Workspace) -> Result<(), StoreError> {
+        if workspace.mapping_version == 0 {
+            return Ok(());
+        }
+        let due = sqlx::query!(
+            r#"
+            update mapper.chore
+               set described_at = now()
+             where workspace_id = $1 and (described_at is null or described_at < now() - interval '10 minutes')
+            "#,
+            workspace.id.0,
+        )
+        .execute(&self.pool)
+        .await?;
+        if due.rows_affected() == 0 {
+            return Ok(());
+        }
+        for kind in Kind::ALL {
+            // Salesforce or the extractor may be away: the values known so far stand, and the next round asks again.
+            let Ok(schemas) = self.describe_kind(workspace.id, kind).await else { continue };
+            let mut tx = self.transaction(workspace.id).await?;
+            // For update: the rows of values are then taken by nobody else, in whatever order.
+            let Some(known) = store::workspace_for_update(&mut tx, workspace.id).await? else { return Ok(()) };
+            let rules = self.rules.at(&mut tx, workspace.id, known.mapping_version).await?;
+            registry::list_from_describes(&mut tx, workspace.id, rules.kind(kind), &schemas).await?;
+            registry::announce_all(&mut tx, workspace.id, rules.kind(kind)).await?;
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+
+    async fn show_unmapped(&self, workspace: &Workspace) -> Result<(), StoreError> {
+        let mut tx = self.transaction(workspace.id).await?;
+        let Some(known) = store::workspace_for_share(&mut tx, workspace.id).await? else { return Ok(()) };
+        let rules = self.rules.at(&mut tx, workspace.id, known.mapping_version).await?;
+        for kind in Kind::ALL {
+            let rules = rules.kind(kind);
+            let options = rules.fields.iter().filter(|field| field.field_type == FieldType::Option);
+            let mut open: BTreeMap<&str, u64> = options.map(|field| (field.id.as_str(), 0)).collect();
+            for value in registry::values(&mut tx, workspace.id, kind).await? {
+                if value.is_open(rules)
+                    && let Some(count) = open.get_mut(value.field.as_str())
+                {
+                    *count += 1;
+                }
+            }
+            for (field, count) in open {
+                metrics::unmapped_values(kind, field, &workspace.id.to_string(), count);
+            }
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Deletes the mapping of a workspace that was disconnected thirty days ago. The version goes on growing.
+    async fn forget_old_mapping(&self, workspace: WorkspaceId) -> Result<(), StoreError> {
+        let mut tx = self.transaction(workspace).await?;
+        let forgotten = sqlx::query!(
+            r#"
+            delete from mapper.kind_mapping
+             where workspace_id = $1
+               and exists (select 1
+                             from mapper.workspace
+                            where workspace_id = $1 and disconnected_at < now() - interval '30 days')
+            "#,
+            workspace.0,
+        )
+        .execute(&mut *tx)
+        .await?;
+        if forgotten.rows_affected() == 0 {
+            return Ok(());
+        }
+        sqlx::query!("delete from mapper.field_mapping where workspace_id = $1", workspace.0).execute(&mut *tx).await?;
+        sqlx::query!("delete from mapper.value_mapping where workspace_id = $1", workspace.0).execute(&mut *tx).await?;
+        if let Some(known) = store::workspace_for_update(&mut tx, workspace).await? {
+            store::set_mapping_version(&mut tx, workspace, known.mapping_version + 1).await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+}

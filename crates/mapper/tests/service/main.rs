@@ -1,0 +1,13 @@
+//! The mapper against real Postgres and NATS; extractor and writer are small servers of the tests' own.
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod delivery;
+mod process;
+mod replaying;
+mod saving;
+mod speed;
+mod stored;
+mod values;
+mod workspaces;
+mod world;
+mod writer;
