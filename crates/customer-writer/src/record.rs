@@ -196,7 +196,7 @@ fn image(places: &Places, account_id: Option<SalesforceId>, cells: Vec<Cell>) ->
             Ok(CellAction::Absent) => continue,
             Ok(CellAction::Set) if cell.value.is_some() => (true, false),
             Ok(CellAction::Clear) => (true, false),
-            Ok(CellAction::Unmapped) => (cell.value.is_some(), true),
+            Ok(CellAction::Unmapped) => (cell.value.is_some() || cell.last_known_empty, true),
             Ok(CellAction::Set | CellAction::Unspecified) | Err(_) => return Err(failed("message_invalid")),
         };
         // An explicit null clears whatever value a careless sender left in the cell.

@@ -180,7 +180,7 @@ pub(crate) fn lead(number: u32) -> String {
 }
 
 fn cell(action: CellAction, value: Option<value::Value>) -> Cell {
-    Cell { action: action.into(), value: value.map(|value| Value { value: Some(value) }) }
+    Cell { action: action.into(), value: value.map(|value| Value { value: Some(value) }), last_known_empty: false }
 }
 
 pub(crate) fn text(text: &str) -> Cell {
@@ -206,6 +206,11 @@ pub(crate) fn absent() -> Cell {
 
 pub(crate) fn unmapped(known: Option<&str>) -> Cell {
     cell(CellAction::Unmapped, known.map(|key| value::Value::Option(key.to_owned())))
+}
+
+/// A value without mapping, after the field was empty.
+pub(crate) fn unmapped_after_empty() -> Cell {
+    Cell { last_known_empty: true, ..unmapped(None) }
 }
 
 /// Makes a mapped batch. Fields are those of accounts or of people, mapped under version 1 unless said otherwise.
