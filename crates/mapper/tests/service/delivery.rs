@@ -1,9 +1,12 @@
+use std::collections::BTreeMap;
+
 use contract::event::v1::{CellAction, IdentityState, RawRecord, SourceState};
 use domain::{Kind, Object};
 use serde_json::json;
 use testkit::eventually_true;
 
 use crate::world::{FIELDS, LIMIT, NAME_AND_TIER, RawChunk, World, account, chunk, deleted, id, record, tiered};
+use crate::writer::Row;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rule_01_a_newer_read_replaces_the_whole_image() {
@@ -189,9 +192,19 @@ async fn every_chunk_three_times_in_any_order_gives_what_one_clean_pass_gives() 
     let thrice: Vec<RawChunk> = order.into_iter().map(|place| chunks[place % chunks.len()].clone()).collect();
     shuffled.sync(&thrice).await;
 
-    assert_eq!(shuffled.writer.look().rows, clean.writer.look().rows, "what the writer holds");
+    assert_eq!(held(&shuffled), held(&clean), "what the writer holds");
     assert_eq!(shuffled.open_values().await, clean.open_values().await, "the registry");
     assert_eq!(images(&shuffled).await, images(&clean).await, "the source store");
+}
+
+/// What the writer holds; of a key that is not live only what it means, since the last values of a gone record depend on
+/// which of its reads came in time.
+fn held(world: &World) -> BTreeMap<String, Row> {
+    let mut rows = world.writer.look().rows.clone();
+    for row in rows.values_mut().filter(|row| row.state != i32::from(IdentityState::Live)) {
+        row.fields.clear();
+    }
+    rows
 }
 
 async fn images(world: &World) -> Vec<(String, i64, String, String)> {

@@ -222,9 +222,9 @@ impl World {
 
     /// Publishes chunks and waits until the writer had a batch for each.
     pub(crate) async fn sync(&self, chunks: &[RawChunk]) {
-        let expected = self.writer.batch_count() + chunks.len();
+        let expected = self.writer.live_count() + chunks.len();
         self.publish_all(chunks).await;
-        eventually_true(LIMIT, "every chunk reaches the writer", async || self.writer.batch_count() >= expected).await;
+        eventually_true(LIMIT, "every chunk reaches the writer", async || self.writer.live_count() >= expected).await;
     }
 
     /// Publishes any bytes on the subject of raw accounts.
