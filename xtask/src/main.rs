@@ -10,6 +10,7 @@ mod queries;
 mod tools;
 
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
@@ -91,7 +92,18 @@ struct Bench {
     records: Option<u32>,
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // One line that says what to do, whatever the shell says about backtraces.
+            cargo::say(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Action::Demo(demo) => handover::run("demo", &demo_arguments(&demo), demo.release),
         Action::Up(up) => handover::run("up", &[], up.release),

@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use clap::ValueEnum;
 
 use crate::cargo::{cargo, say, step};
@@ -43,12 +43,18 @@ pub(crate) fn beside_postgres(task: Task) -> anyhow::Result<()> {
 }
 
 /// Has the compiler describe every query, and writes or compares the result.
+///
+/// A service that fails does not keep the others from their turn.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let crates = crate::root()?.join("crates");
+    let mut broken = Vec::new();
     let mut stale = Vec::new();
     for service in SERVICES {
-        let fresh = describe(service, &crates.join(service))?;
         let kept = crates.join(service).join(".sqlx");
+        let Some(fresh) = describe(service, &crates.join(service))? else {
+            broken.push(service);
+            continue;
+        };
         if descriptions(&kept)? == fresh {
             continue;
         }
@@ -57,12 +63,14 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
             Task::Compare => stale.push(service),
         }
     }
+    ensure!(broken.is_empty(), "{} does not compile against the tables", broken.join(", "));
     ensure!(stale.is_empty(), "the .sqlx of {} is stale: run cargo x sqlx", stale.join(", "));
     Ok(())
 }
 
-/// Compiles one crate with the database at hand and returns what its queries look like.
-fn describe(service: &str, folder: &Path) -> anyhow::Result<BTreeMap<OsString, Vec<u8>>> {
+/// Compiles one crate with the database at hand and returns what its queries look like, or `None` if it does
+/// not compile.
+fn describe(service: &str, folder: &Path) -> anyhow::Result<Option<BTreeMap<OsString, Vec<u8>>>> {
     let described = tempfile::tempdir().context("creating a folder")?;
     let source = folder.join("src/lib.rs");
     // Only a crate that is really compiled again describes its queries. Its age is given back afterwards, so
@@ -79,9 +87,9 @@ fn describe(service: &str, folder: &Path) -> anyhow::Result<BTreeMap<OsString, V
     let outcome = outcome?;
     if !outcome.status.success() {
         say(&String::from_utf8_lossy(&outcome.stderr));
-        bail!("the queries of {service} do not fit the tables");
+        return Ok(None);
     }
-    descriptions(described.path())
+    descriptions(described.path()).map(Some)
 }
 
 fn set_age(source: &Path, time: SystemTime) -> anyhow::Result<()> {

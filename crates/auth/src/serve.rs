@@ -3,10 +3,14 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use contract::auth::v1::connection_service_server::ConnectionServiceServer;
+use contract::auth::v1::token_service_server::TokenServiceServer;
+use contract::auth::v1::workspace_service_server::WorkspaceServiceServer;
 use service::Lifecycle;
 use service::grpc::{Server, peer};
 use service::health::Health;
 use service::status::Board;
+use sqlx::PgPool;
 
 use crate::access::{Timing, Tokens};
 use crate::config::{Config, SalesforceApp};
@@ -24,47 +28,101 @@ use crate::workspaces::Workspaces;
 /// Name of the service.
 pub const SERVICE: &str = "lanesync-auth";
 
+/// The parts of the service, put together: what answers calls, and what runs beside.
+#[derive(Clone, Debug)]
+pub struct Auth {
+    /// Schema `auth`.
+    pub store: Store,
+    /// The keys that wrap data keys.
+    pub ring: Arc<KeyRing>,
+    /// Workspaces and plans.
+    pub workspaces: Workspaces,
+    /// Connecting.
+    pub connector: Connector,
+    /// Connections once they are there.
+    pub connections: Connections,
+    /// Access tokens.
+    pub tokens: Tokens,
+    /// Tells the peers.
+    pub pusher: Pusher,
+    /// Ends connections.
+    pub endings: Endings,
+    /// What nobody asks for.
+    pub upkeep: Upkeep,
+}
+
+impl Auth {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(pool: PgPool, ring: Arc<KeyRing>, salesforce: Salesforce, peers: Peers, timing: Timing) -> Self {
+        let (store, salesforce, nudges) = (Store::new(pool), Arc::new(salesforce), Arc::new(Nudges::default()));
+        let tokens = Tokens::new(store.clone(), Arc::clone(&ring), Arc::clone(&salesforce), timing);
+        Self {
+            workspaces: Workspaces::new(store.clone(), Arc::clone(&nudges)),
+            connector: Connector::new(store.clone(), Arc::clone(&ring), Arc::clone(&salesforce), Arc::clone(&nudges)),
+            connections: Connections::new(store.clone(), Arc::clone(&nudges)),
+            pusher: Pusher::new(store.clone(), peers, Arc::clone(&nudges)),
+            endings: Endings::new(store.clone(), Arc::clone(&ring), salesforce, nudges),
+            upkeep: Upkeep::new(store.clone(), tokens.clone()),
+            tokens,
+            store,
+            ring,
+        }
+    }
+
+    /// Returns `WorkspaceService`.
+    #[must_use]
+    pub fn workspace_service(&self) -> WorkspaceServiceServer<WorkspaceApi> {
+        WorkspaceApi::server(self.workspaces.clone(), Arc::clone(&self.ring))
+    }
+
+    /// Returns `ConnectionService`.
+    #[must_use]
+    pub fn connection_service(&self) -> ConnectionServiceServer<ConnectionApi> {
+        ConnectionApi::server(self.connector.clone(), self.connections.clone(), Arc::clone(&self.ring))
+    }
+
+    /// Returns `TokenService`.
+    #[must_use]
+    pub fn token_service(&self) -> TokenServiceServer<TokenApi> {
+        TokenApi::server(self.tokens.clone())
+    }
+}
+
 /// Serves until the process is asked to stop.
 ///
 /// # Errors
 /// When something that it needs is missing at start, or a task ends unasked.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
     let ring = Arc::new(KeyRing::load(&config.keys.token_keys_file)?);
-    let salesforce = Arc::new(salesforce(&config.salesforce, config.redirect_uri())?);
+    let salesforce = salesforce(&config.salesforce, config.redirect_uri())?;
     let peers = Peers {
         extractor: peer(&config.extractor_url)?,
         mapper: peer(&config.mapper_url)?,
         writer: peer(&config.writer_url)?,
     };
     let pool = service::postgres::connect(&config.database, SERVICE).await?;
-
-    let store = Store::new(pool.clone());
-    let nudges = Arc::new(Nudges::default());
-    let tokens = Tokens::new(store.clone(), Arc::clone(&ring), Arc::clone(&salesforce), Timing::default());
-    let connector = Connector::new(store.clone(), Arc::clone(&ring), Arc::clone(&salesforce), Arc::clone(&nudges));
-    let connections = Connections::new(store.clone(), Arc::clone(&nudges));
-    let workspaces = Workspaces::new(store.clone(), Arc::clone(&nudges));
-    let endings = Endings::new(store.clone(), Arc::clone(&ring), salesforce, Arc::clone(&nudges));
+    let auth = Auth::new(pool.clone(), ring, salesforce, peers, Timing::default());
 
     let health = Health::new().await;
     let board = Board::new(SERVICE, env!("CARGO_PKG_VERSION")).depends_on("postgres", true);
     let server = Server::new(&config.common, &health, &board)?
-        .add_service(WorkspaceApi::server(workspaces, Arc::clone(&ring)))
-        .add_service(ConnectionApi::server(connector.clone(), connections, ring))
-        .add_service(TokenApi::server(tokens.clone()));
+        .add_service(auth.workspace_service())
+        .add_service(auth.connection_service())
+        .add_service(auth.token_service());
 
     let mut tasks = Lifecycle::new(config.common.shutdown_grace);
     let stopping = tasks.stopping();
     tasks.spawn("gRPC", server.serve(tasks.stopping()));
     tasks.spawn("watch Postgres", service::postgres::watch(pool, board, tasks.stopping()));
-    tasks.spawn("tell peers", Pusher::new(store.clone(), peers, nudges).run(tasks.stopping()));
-    tasks.spawn("end connections", endings.run(tasks.stopping()));
-    tasks.spawn("upkeep", Upkeep::new(store, tokens.clone()).run(tasks.stopping()));
+    tasks.spawn("tell peers", auth.pusher.run(tasks.stopping()));
+    tasks.spawn("end connections", auth.endings.run(tasks.stopping()));
+    tasks.spawn("upkeep", auth.upkeep.run(tasks.stopping()));
     tasks.spawn("finish calls to Salesforce", async move {
         stopping.cancelled().await;
         // A refresh or a flow that was begun is stored before the process ends.
-        tokens.finish().await;
-        connector.finish().await;
+        auth.tokens.finish().await;
+        auth.connector.finish().await;
         Ok(())
     });
     tasks.run().await

@@ -107,6 +107,7 @@ fn read(query: &str, expected_state: &str) -> Result<CompleteAuthorizationReques
             "code" => &mut callback.code,
             "error" => &mut callback.error,
             "error_description" => &mut callback.error_description,
+            "iss" => &mut callback.issuer,
             _ => continue,
         };
         if seen.contains(&name) {
@@ -184,8 +185,9 @@ mod tests {
 
     #[test]
     fn a_callback_is_decoded_once() {
-        let callback = read("code=a%2Bb%2525&state=s&sfdc_community_url=x", "s").unwrap();
-        assert_eq!((callback.code.as_str(), callback.error.as_str()), ("a+b%25", ""));
+        let callback = read("code=a%2Bb%2525&state=s&sfdc_community_url=x&iss=https%3A%2F%2Fx", "s").unwrap();
+        let CompleteAuthorizationRequest { code, error, issuer, .. } = callback;
+        assert_eq!((code.as_str(), error.as_str(), issuer.as_str()), ("a+b%25", "", "https://x"));
     }
 
     #[test]

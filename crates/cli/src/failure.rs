@@ -85,9 +85,14 @@ pub(crate) struct Violation {
     pub(crate) description: String,
 }
 
-/// Why a command did not do what it was asked.
+/// Why a command did not do what it was asked. One pointer: it travels in every `Result`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Failure {
+#[serde(transparent)]
+pub(crate) struct Failure(Box<Told>);
+
+/// What is told of a failure.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Told {
     /// Stable reason of [`Reason`].
     reason: String,
     /// One sentence.
@@ -110,24 +115,28 @@ struct Envelope<'a> {
 impl Failure {
     /// A failure that this process found itself.
     pub(crate) fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self {
-            reason: reason.as_str().to_owned(),
-            message: message.into(),
-            remedy: reason.remedy().to_owned(),
-            violations: Vec::new(),
-            metadata: BTreeMap::new(),
-            exit: Exit::of(reason),
-        }
+        Self::told(reason, message.into(), reason.remedy())
     }
 
     /// An argument that does not hold; `message` says what would.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
-        Self { remedy: String::new(), ..Self::new(Reason::ArgumentInvalid, message) }
+        Self::told(Reason::ArgumentInvalid, message.into(), "")
     }
 
     /// Something that must be true and is not.
     pub(crate) fn internal(message: impl Into<String>) -> Self {
-        Self { remedy: String::new(), ..Self::new(Reason::Internal, message) }
+        Self::told(Reason::Internal, message.into(), "")
+    }
+
+    fn told(reason: Reason, message: String, remedy: &str) -> Self {
+        Self(Box::new(Told {
+            reason: reason.as_str().to_owned(),
+            message,
+            remedy: remedy.to_owned(),
+            violations: Vec::new(),
+            metadata: BTreeMap::new(),
+            exit: Exit::of(reason),
+        }))
     }
 
     /// Reads what a service answered; `service` names it for the case that it could not be reached.
@@ -135,14 +144,14 @@ impl Failure {
         let Some(info) = status.get_details_error_info() else { return Self::without_details(service, status) };
         let known = Reason::from_text(&info.reason);
         let message = status.message().to_owned();
-        Self {
+        Self(Box::new(Told {
             remedy: remedy(status, &message).or(known.map(|reason| reason.remedy().to_owned())).unwrap_or_default(),
             exit: known.map_or_else(|| Exit::of(stand_in(status.code())), Exit::of),
             violations: violations(status),
             reason: info.reason,
             message,
             metadata: info.metadata.into_iter().collect(),
-        }
+        }))
     }
 
     /// A status that is not of our making: from the transport, or from something between us and the service.
@@ -156,22 +165,22 @@ impl Failure {
 
     /// Returns the class.
     pub(crate) fn exit(&self) -> Exit {
-        self.exit
+        self.0.exit
     }
 
     /// Whether it failed for this reason.
     pub(crate) fn is(&self, reason: Reason) -> bool {
-        self.reason == reason.as_str()
+        self.0.reason == reason.as_str()
     }
 
     /// Returns a fact for programs.
     pub(crate) fn fact(&self, key: &str) -> Option<&str> {
-        self.metadata.get(key).map(String::as_str)
+        self.0.metadata.get(key).map(String::as_str)
     }
 
     /// Returns the sentence.
     pub(crate) fn message(&self) -> &str {
-        &self.message
+        &self.0.message
     }
 
     /// Returns the form for programs, one line.
@@ -182,10 +191,10 @@ impl Failure {
 
     /// Returns the form for people: reason and sentence, one line per violation, the remedy.
     pub(crate) fn to_text(&self) -> String {
-        let mut lines = vec![format!("error: {}: {}", self.reason, self.message)];
-        lines.extend(self.violations.iter().map(|wrong| format!("  {}: {}", wrong.field, wrong.description)));
-        if !self.remedy.is_empty() {
-            lines.push(self.remedy.clone());
+        let mut lines = vec![format!("error: {}: {}", self.0.reason, self.0.message)];
+        lines.extend(self.0.violations.iter().map(|wrong| format!("  {}: {}", wrong.field, wrong.description)));
+        if !self.0.remedy.is_empty() {
+            lines.push(self.0.remedy.clone());
         }
         lines.iter().map(|line| printable(line)).collect::<Vec<_>>().join("\n")
     }
@@ -302,6 +311,6 @@ mod tests {
         let details =
             ErrorDetails::with_error_info("NEW_REASON", contract::error::DOMAIN, [("k".to_owned(), "v".to_owned())]);
         let failure = Failure::answered("x", &Status::with_error_details(Code::NotFound, "gone", details));
-        assert_eq!((failure.exit(), failure.reason.as_str()), (Exit::NotFound, "NEW_REASON"));
+        assert_eq!((failure.exit(), failure.0.reason.as_str()), (Exit::NotFound, "NEW_REASON"));
     }
 }

@@ -30,7 +30,7 @@ pub(crate) enum Command {
 }
 
 #[derive(Args, Debug)]
-#[command(group(clap::ArgGroup::new("decisions").required(true).multiple(true)))]
+#[command(group(clap::ArgGroup::new("verdicts").required(true).multiple(true)))]
 pub(crate) struct Map {
     /// account or contact.
     #[arg(value_parser = argument::kind)]
@@ -38,16 +38,16 @@ pub(crate) struct Map {
     /// Lane field id, e.g. tier.
     field: String,
     /// Decisions as 'RAW=option': the Salesforce value, byte-exact, and the option's key.
-    #[arg(value_parser = argument::value_assignment, group = "decisions")]
+    #[arg(value_parser = argument::value_assignment, group = "verdicts")]
     decisions: Vec<Assignment>,
     /// Salesforce value that leaves the Lane field as it is; may be given several times.
-    #[arg(long, group = "decisions")]
+    #[arg(long, group = "verdicts", allow_hyphen_values = true)]
     ignore: Vec<String>,
     /// Salesforce value that is open again; may be given several times.
-    #[arg(long, group = "decisions")]
+    #[arg(long, group = "verdicts", allow_hyphen_values = true)]
     reopen: Vec<String>,
     /// Also map each open value to the option of the same name, whatever its case, spaces and signs.
-    #[arg(long, group = "decisions")]
+    #[arg(long, group = "verdicts")]
     match_same_names: bool,
     /// Show what it would do, with exact counts, and change nothing.
     #[arg(long)]

@@ -52,11 +52,6 @@ impl Chunk {
         let Self { run, page, chunk, .. } = self;
         format!("{run}/{page}/{chunk}")
     }
-
-    /// Returns how many records arrived, usable or not.
-    pub(crate) fn mapped(&self) -> i64 {
-        i64::try_from(self.records.len()).unwrap_or(i64::MAX)
-    }
 }
 
 /// The batch does not say which chunk it is, or not in a way that we know: nothing of it can be counted.

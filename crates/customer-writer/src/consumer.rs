@@ -6,7 +6,7 @@ use domain::WorkspaceId;
 use messaging::{Delivery, Handler, Outcome};
 use service::status::Board;
 
-use crate::apply::{Applier, Verdict};
+use crate::apply::Applier;
 use crate::chunk::{self, Chunk, UnreadableBatch};
 
 /// Full protobuf name of what the stream carries.
@@ -26,32 +26,12 @@ impl Consumer {
     }
 
     async fn apply(&self, deliveries: &[Delivery]) -> Vec<Outcome> {
-        let mut outcomes = vec![Outcome::Reject { reason: "message_invalid" }; deliveries.len()];
-        let mut chunks: Vec<(usize, Chunk)> = Vec::with_capacity(deliveries.len());
-        for (place, delivery) in deliveries.iter().enumerate() {
-            match read(delivery) {
-                Ok(chunk) => chunks.push((place, chunk)),
-                Err(error) => tracing::error!(error = format!("{error:#}"), "a mapped batch can't be read"),
-            }
-        }
-        // Stable, so that the chunks of a workspace stay in their order.
-        chunks.sort_by_key(|(_, chunk)| chunk.workspace);
-        for group in chunks.chunk_by(|(_, a), (_, b)| a.workspace == b.workspace) {
-            let Some((_, first)) = group.first() else { continue };
-            let together: Vec<_> = group.iter().map(|(_, chunk)| chunk).collect();
-            let verdicts = self.applier.apply(first.workspace, &together).await;
-            for ((place, _), verdict) in group.iter().zip(verdicts) {
-                outcomes[*place] = outcome(verdict);
-            }
-        }
-        outcomes
-    }
-}
-
-fn outcome(verdict: Verdict) -> Outcome {
-    match verdict {
-        Verdict::Done => Outcome::Done,
-        Verdict::Again(reason) => Outcome::Retry { reason },
+        let read = |delivery| {
+            read(delivery)
+                .inspect_err(|error| tracing::error!(error = format!("{error:#}"), "a mapped batch can't be read"))
+                .ok()
+        };
+        self.applier.apply_all(deliveries.iter().map(read).collect()).await
     }
 }
 
@@ -81,7 +61,7 @@ impl Handler for Consumer {
 
     async fn handle_panic(&self, delivery: &Delivery) -> Outcome {
         match read(delivery) {
-            Ok(chunk) => outcome(self.applier.count_panic(&chunk).await),
+            Ok(chunk) => self.applier.count_panic(&chunk).await.into(),
             Err(_) => Outcome::Reject { reason: "message_invalid" },
         }
     }

@@ -18,10 +18,12 @@ mod record;
 mod serve;
 mod store;
 mod transaction;
+mod writer;
 
 pub use config::Config;
 pub use record::Existence;
 pub use serve::serve;
+pub use writer::Writer;
 
 /// Name of the service in logs, traces and status.
 pub const SERVICE: &str = "lanesync-customer-writer";

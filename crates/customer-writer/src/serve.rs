@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use async_nats::jetstream::consumer::pull;
 use contract::admin::v1::workspace_state_service_server::WorkspaceStateServiceServer;
 use contract::streams::{DLQ, EVENTS, MAPPED, WRITER};
 use contract::writer::v1::apply_service_server::ApplyServiceServer;
@@ -15,13 +16,9 @@ use service::config;
 use service::grpc::Server;
 use service::health::Health;
 use service::status::Board;
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{ApplyApi, CustomerApi, ParkedApi, WorkspaceStateApi};
-use crate::apply::Applier;
-use crate::consumer::Consumer;
-use crate::{Config, SERVICE, VERSION, outbox};
+use crate::{Config, SERVICE, VERSION, Writer};
 
 /// Chunks applied in one transaction when they wait; each more saves less of the fixed cost.
 const BATCH: usize = 8;
@@ -39,14 +36,13 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let bus = connect(&config.nats).await?;
     messaging::setup::verify(&bus, &[MAPPED, EVENTS, DLQ], &[WRITER]).await.context("checking the streams")?;
 
-    let feed = Arc::new(Notify::new());
-    let applier = Applier::new(pool.clone(), Arc::clone(&feed));
-    let consumer = Arc::new(Consumer::new(applier, board.clone()));
+    let writer = Writer::new(pool.clone());
+    let consumer = Arc::new(writer.consumer(board.clone()));
     let server = Server::new(&config.common, &health, &board)?
-        .add_service(CustomerServiceServer::new(CustomerApi::new(pool.clone(), Arc::clone(&feed))))
-        .add_service(ApplyServiceServer::new(ApplyApi::new(pool.clone())))
-        .add_service(ParkedServiceServer::new(ParkedApi::new(pool.clone())))
-        .add_service(WorkspaceStateServiceServer::new(WorkspaceStateApi::new(pool.clone())));
+        .add_service(CustomerServiceServer::new(writer.customer_service()))
+        .add_service(ApplyServiceServer::new(writer.apply_service()))
+        .add_service(ParkedServiceServer::new(writer.parked_service()))
+        .add_service(WorkspaceStateServiceServer::new(writer.workspace_state_service()));
 
     let mut tasks = Lifecycle::new(config.common.shutdown_grace);
     let options = Options { batch: BATCH, workers: WORKERS, stage: "writer" };
@@ -54,8 +50,8 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     tasks.spawn("apply mapped batches", async move {
         messaging::consume(&consumer_bus, WRITER, options, consumer, stopping).await.map_err(anyhow::Error::from)
     });
-    tasks.spawn("publish changes", outbox::publish_changes(pool.clone(), bus.clone(), feed, tasks.stopping()));
-    tasks.spawn("keep house", outbox::keep_house(pool.clone(), tasks.stopping()));
+    tasks.spawn("publish changes", writer.clone().publish_changes(bus.clone(), tasks.stopping()));
+    tasks.spawn("keep house", writer.keep_house(tasks.stopping()));
     tasks.spawn("watch postgres", service::postgres::watch(pool.clone(), board.clone(), tasks.stopping()));
     tasks.spawn("watch nats", watch_nats(bus.clone(), board, tasks.stopping()));
     tasks.spawn("serve", server.serve(tasks.stopping()));
@@ -84,6 +80,14 @@ async fn watch_nats(bus: Bus, board: Board, stopping: CancellationToken) -> anyh
             () = stopping.cancelled() => return Ok(()),
             _ = tick.tick() => {}
         }
-        if bus.is_connected() { board.up("nats") } else { board.down("nats", "disconnected") }
+        if !bus.is_connected() {
+            board.down("nats", "disconnected");
+            continue;
+        }
+        board.up("nats");
+        let consumer = bus.context().get_consumer_from_stream::<pull::Config, _, _>(WRITER.durable, WRITER.stream).await;
+        if let Ok(consumer) = consumer {
+            board.lag(i64::try_from(consumer.cached_info().num_pending).unwrap_or(i64::MAX));
+        }
     }
 }

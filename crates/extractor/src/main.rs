@@ -1,2 +1,7 @@
-//! The only reader of Salesforce data: windows, pages, bulk jobs, deletes, runs.
-fn main() {}
+//! Runs the extractor: Salesforce in, raw chunks out.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    service::launch(extractor::SERVICE, env!("CARGO_PKG_VERSION"), extractor::serve)
+}

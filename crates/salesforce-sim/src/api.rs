@@ -69,29 +69,15 @@ pub(crate) struct Request<'a> {
 
 impl Request<'_> {
     /// Runs `work` on the org, reading.
-    pub(crate) fn with_org<T>(
-        &self,
-        work: impl FnOnce(&Org) -> Result<T, Refusal>,
-    ) -> Result<T, Refusal> {
+    pub(crate) fn with_org<T>(&self, work: impl FnOnce(&Org) -> Result<T, Refusal>) -> Result<T, Refusal> {
         let orgs = self.world.read();
-        work(
-            orgs.iter()
-                .find(|org| org.id == self.org)
-                .ok_or_else(Refusal::session_expired)?,
-        )
+        work(orgs.iter().find(|org| org.id == self.org).ok_or_else(Refusal::session_expired)?)
     }
 
     /// Runs `work` on the org, writing.
-    pub(crate) fn with_org_mut<T>(
-        &self,
-        work: impl FnOnce(&mut Org) -> Result<T, Refusal>,
-    ) -> Result<T, Refusal> {
+    pub(crate) fn with_org_mut<T>(&self, work: impl FnOnce(&mut Org) -> Result<T, Refusal>) -> Result<T, Refusal> {
         let mut orgs = self.world.write();
-        work(
-            orgs.iter_mut()
-                .find(|org| org.id == self.org)
-                .ok_or_else(Refusal::session_expired)?,
-        )
+        work(orgs.iter_mut().find(|org| org.id == self.org).ok_or_else(Refusal::session_expired)?)
     }
 }
 
@@ -107,12 +93,9 @@ pub(crate) fn answer(world: &World, call: &Call) -> Outcome {
     let token = call.token().map(str::to_owned);
     let session = token.as_deref().and_then(|token| world.session(token));
     let org = session.as_ref().map(|session| session.org);
-    let speaks_api = session.as_ref().is_none_or(|session| {
-        session
-            .scope
-            .split_whitespace()
-            .any(|scope| matches!(scope, "api" | "full" | "web"))
-    });
+    let speaks_api = session
+        .as_ref()
+        .is_none_or(|session| session.scope.split_whitespace().any(|scope| matches!(scope, "api" | "full" | "web")));
     let soql = rest::soql_of(endpoint, call);
     let object = rest::object_of(world, endpoint, call, org, soql.as_deref());
     let fault = world.faults().strike(endpoint, object.as_deref(), org);
@@ -122,44 +105,22 @@ pub(crate) fn answer(world: &World, call: &Call) -> Outcome {
     let answer = match fault.as_ref().and_then(Fault::answer) {
         Some(answer) => answer,
         None if matches!(fault, Some(Fault::Reset)) => Answer::empty(500),
-        None if endpoint.counts() && !speaks_api => Fault::SessionNotValid
-            .answer()
-            .unwrap_or_else(|| Answer::empty(401)),
+        None if endpoint.counts() && !speaks_api => {
+            Fault::SessionNotValid.answer().unwrap_or_else(|| Answer::empty(401))
+        }
         None => true_answer(world, call, endpoint, org, fault.as_ref()),
     };
     let answer = with_headers(world, answer, endpoint, org, fault.as_ref());
     let host = call.header("host").unwrap_or("").to_owned();
-    let status = if matches!(fault, Some(Fault::Reset | Fault::LostAnswer)) {
-        0
-    } else {
-        answer.status
-    };
-    let recorded = Recorded {
-        method: call.method.clone(),
-        path: call.path.clone(),
-        endpoint,
-        host,
-        org,
-        soql,
-        status,
-    };
+    let status = if matches!(fault, Some(Fault::Reset | Fault::LostAnswer)) { 0 } else { answer.status };
+    let recorded = Recorded { method: call.method.clone(), path: call.path.clone(), endpoint, host, org, soql, status };
     world.book().enter(recorded, answer.body.len());
     Outcome { answer, fault }
 }
 
-fn true_answer(
-    world: &World,
-    call: &Call,
-    endpoint: Endpoint,
-    org: Option<Id>,
-    fault: Option<&Fault>,
-) -> Answer {
+fn true_answer(world: &World, call: &Call, endpoint: Endpoint, org: Option<Id>, fault: Option<&Fault>) -> Answer {
     let uri = call.path.len() + call.query.len() + 1;
-    let headers: usize = call
-        .headers
-        .iter()
-        .map(|(name, value)| name.len() + value.len())
-        .sum();
+    let headers: usize = call.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
     if uri > LONGEST_URI {
         return Answer::html(
             414,
@@ -180,9 +141,7 @@ fn true_answer(
         Endpoint::Userinfo => oauth::userinfo(world, call),
         Endpoint::Soap => oauth::login(world, call),
         Endpoint::Versions => rest::versions(),
-        Endpoint::Other if call.path.starts_with("/setup/secur/RemoteAccessErrorPage") => {
-            oauth::error_page(call)
-        }
+        Endpoint::Other if call.path.starts_with("/setup/secur/RemoteAccessErrorPage") => oauth::error_page(call),
         _ => data_answer(world, call, endpoint, org, fault).into(),
     }
 }
@@ -200,28 +159,13 @@ fn data_answer(
     }
     let version = served_version(&segments[2])?;
     let org = org.ok_or_else(Refusal::session_expired)?;
-    let request = Request {
-        world,
-        call,
-        version: &version,
-        org,
-        fault,
-    };
+    let request = Request { world, call, version: &version, org, fault };
     request.with_org(|org| {
-        let (used, max) = (
-            org.usage.used.load(Ordering::Relaxed),
-            org.usage.max.load(Ordering::Relaxed),
-        );
+        let (used, max) = (org.usage.used.load(Ordering::Relaxed), org.usage.max.load(Ordering::Relaxed));
         if used >= max {
-            return Err(Refusal::new(
-                403,
-                "REQUEST_LIMIT_EXCEEDED",
-                "TotalRequests Limit exceeded.",
-            ));
+            return Err(Refusal::new(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded."));
         }
-        org.usage
-            .used
-            .fetch_add(u64::from(endpoint.counts()), Ordering::Relaxed);
+        org.usage.used.fetch_add(u64::from(endpoint.counts()), Ordering::Relaxed);
         Ok(())
     })?;
     rest::answer(&request, endpoint)
@@ -229,19 +173,13 @@ fn data_answer(
 
 /// `v67.0` as `67.0`, if it is served.
 fn served_version(segment: &str) -> Result<String, Refusal> {
-    let number = segment
-        .strip_prefix('v')
-        .and_then(|text| text.strip_suffix(".0"))
-        .and_then(|text| text.parse::<u32>().ok());
+    let number =
+        segment.strip_prefix('v').and_then(|text| text.strip_suffix(".0")).and_then(|text| text.parse::<u32>().ok());
     match number {
-        Some(number) if VERSIONS.iter().any(|(known, _)| *known == number) => {
-            Ok(format!("{number}.0"))
+        Some(number) if VERSIONS.iter().any(|(known, _)| *known == number) => Ok(format!("{number}.0")),
+        Some(number) if (7..=30).contains(&number) => {
+            Err(Refusal::new(410, "GONE", format!("The requested API version v{number}.0 is no longer available")))
         }
-        Some(number) if (7..=30).contains(&number) => Err(Refusal::new(
-            410,
-            "GONE",
-            format!("The requested API version v{number}.0 is no longer available"),
-        )),
         _ => Err(Refusal::not_found()),
     }
 }
@@ -268,29 +206,17 @@ fn with_headers(
         ("set-cookie", "LSKey-c$CookieConsentPolicy=0:1; path=/; expires=Sat, 14-Aug-2027 09:00:00 GMT; Max-Age=31536000".to_owned()),
     ];
     answer.headers.extend(common);
-    if !answer
-        .headers
-        .iter()
-        .any(|(name, _)| *name == "cache-control")
-    {
-        answer.headers.push((
-            "cache-control",
-            "no-cache,must-revalidate,max-age=0,no-store,private".to_owned(),
-        ));
+    if !answer.headers.iter().any(|(name, _)| *name == "cache-control") {
+        answer.headers.push(("cache-control", "no-cache,must-revalidate,max-age=0,no-store,private".to_owned()));
     }
     let html = answer.content_type == crate::wire::HTML;
     if endpoint.counts() && !html && !matches!(fault, Some(Fault::MissingLimitHeader)) {
         let orgs = world.read();
         let header = match fault {
             Some(Fault::LimitHeader { value }) => Some(value.clone()),
-            _ => orgs
-                .iter()
-                .find(|known| Some(known.id) == org)
-                .and_then(Org::limit_header),
+            _ => orgs.iter().find(|known| Some(known.id) == org).and_then(Org::limit_header),
         };
-        answer
-            .headers
-            .extend(header.map(|value| ("sforce-limit-info", value)));
+        answer.headers.extend(header.map(|value| ("sforce-limit-info", value)));
     }
     answer
 }

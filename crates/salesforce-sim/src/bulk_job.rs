@@ -74,11 +74,7 @@ impl Job {
         if created_now {
             return job;
         }
-        let processed = if self.state == State::JobComplete {
-            self.rows.len()
-        } else {
-            0
-        };
+        let processed = if self.state == State::JobComplete { self.rows.len() } else { 0 };
         job["jobType"] = json!("V2Query");
         job["numberRecordsProcessed"] = json!(processed);
         job["retries"] = json!(0);
@@ -113,9 +109,7 @@ impl Jobs {
     }
 
     pub(crate) fn find(&mut self, id: Id, now_ms: i64) -> Option<&mut Job> {
-        self.kept
-            .get_mut(&id)
-            .filter(|job| now_ms - job.created_ms < LIFETIME_MS)
+        self.kept.get_mut(&id).filter(|job| now_ms - job.created_ms < LIFETIME_MS)
     }
 
     pub(crate) fn forget(&mut self, id: Id) -> bool {

@@ -31,31 +31,13 @@ impl Cursors {
         self.next
     }
 
-    pub(crate) fn open(
-        &mut self,
-        name: String,
-        plan: Plan,
-        rows: std::sync::Arc<[Row]>,
-        page: usize,
-        now_ms: i64,
-    ) {
-        self.open
-            .retain(|_, cursor| now_ms - cursor.opened_ms < LIFETIME_MS);
-        self.open.insert(
-            name,
-            Cursor {
-                plan,
-                rows,
-                page,
-                opened_ms: now_ms,
-            },
-        );
+    pub(crate) fn open(&mut self, name: String, plan: Plan, rows: std::sync::Arc<[Row]>, page: usize, now_ms: i64) {
+        self.open.retain(|_, cursor| now_ms - cursor.opened_ms < LIFETIME_MS);
+        self.open.insert(name, Cursor { plan, rows, page, opened_ms: now_ms });
     }
 
     pub(crate) fn find(&self, name: &str, now_ms: i64) -> Option<&Cursor> {
-        self.open
-            .get(name)
-            .filter(|cursor| now_ms - cursor.opened_ms < LIFETIME_MS)
+        self.open.get(name).filter(|cursor| now_ms - cursor.opened_ms < LIFETIME_MS)
     }
 
     /// Forgets every cursor, as a server that lost them.

@@ -136,22 +136,12 @@ pub struct FaultRule {
 impl FaultRule {
     /// A fault that strikes the next request of an endpoint, once.
     pub fn once(endpoint: Endpoint, fault: Fault) -> Self {
-        Self {
-            endpoints: vec![endpoint],
-            object: None,
-            org: None,
-            after: 0,
-            times: Some(1),
-            fault,
-        }
+        Self { endpoints: vec![endpoint], object: None, org: None, after: 0, times: Some(1), fault }
     }
 
     /// A fault that strikes until the rules are cleared.
     pub fn always(endpoint: Endpoint, fault: Fault) -> Self {
-        Self {
-            times: None,
-            ..Self::once(endpoint, fault)
-        }
+        Self { times: None, ..Self::once(endpoint, fault) }
     }
 
     /// Lets the first `count` matching requests pass.
@@ -201,22 +191,14 @@ impl Faults {
 
     /// The fault of the first rule that matches, counting the request against every rule it meets
     /// on the way.
-    pub(crate) fn strike(
-        &mut self,
-        endpoint: Endpoint,
-        object: Option<&str>,
-        org: Option<Id>,
-    ) -> Option<Fault> {
+    pub(crate) fn strike(&mut self, endpoint: Endpoint, object: Option<&str>, org: Option<Id>) -> Option<Fault> {
         let mut struck = None;
         for rule in &mut self.rules {
-            let here = if rule.endpoints.is_empty() {
-                endpoint.counts()
-            } else {
-                rule.endpoints.contains(&endpoint)
-            };
-            let this_object = rule.object.as_deref().is_none_or(|wanted| {
-                object.is_some_and(|object| wanted.eq_ignore_ascii_case(object))
-            });
+            let here = if rule.endpoints.is_empty() { endpoint.counts() } else { rule.endpoints.contains(&endpoint) };
+            let this_object = rule
+                .object
+                .as_deref()
+                .is_none_or(|wanted| object.is_some_and(|object| wanted.eq_ignore_ascii_case(object)));
             let this_org = rule.org.is_none_or(|wanted| org == Some(wanted));
             if !(here && this_object && this_org) {
                 continue;
@@ -243,46 +225,27 @@ impl Fault {
         let refusal = match self {
             Self::SessionExpired { message } => {
                 let expired = Refusal::session_expired();
-                Refusal {
-                    message: message.clone().unwrap_or(expired.message.clone()),
-                    ..expired
-                }
+                Refusal { message: message.clone().unwrap_or(expired.message.clone()), ..expired }
             }
-            Self::SessionNotValid => Refusal::new(
-                401,
-                "INVALID_SESSION_ID",
-                "This session is not valid for use with the REST API",
-            ),
+            Self::SessionNotValid => {
+                Refusal::new(401, "INVALID_SESSION_ID", "This session is not valid for use with the REST API")
+            }
             Self::DailyLimit => Refusal::new(403, limit, "TotalRequests Limit exceeded."),
-            Self::ConcurrentLimit => Refusal::new(
-                403,
-                limit,
-                "ConcurrentRequests (Concurrent API Requests) Limit exceeded.",
-            ),
-            Self::ServerUnavailable => {
-                Refusal::new(503, "SERVER_UNAVAILABLE", "Server Unavailable")
+            Self::ConcurrentLimit => {
+                Refusal::new(403, limit, "ConcurrentRequests (Concurrent API Requests) Limit exceeded.")
             }
+            Self::ServerUnavailable => Refusal::new(503, "SERVER_UNAVAILABLE", "Server Unavailable"),
             Self::UnknownException => Refusal::new(
                 500,
                 "UNKNOWN_EXCEPTION",
                 "An unexpected error occurred. Please include this ErrorId if you contact support: 1234567890-12345 (-1234567890)",
             ),
-            Self::LocatorExpired { status } => {
-                Refusal::new(*status, "INVALID_QUERY_LOCATOR", "invalid query locator")
+            Self::LocatorExpired { status } => Refusal::new(*status, "INVALID_QUERY_LOCATOR", "invalid query locator"),
+            Self::QueryTimeout => Refusal::bad("QUERY_TIMEOUT", "Your query request was running for too long."),
+            Self::LimitExceeded => {
+                Refusal::bad("LIMIT_EXCEEDED", "Max bulk v2 query jobs (10000) per 24 hrs has been reached")
             }
-            Self::QueryTimeout => Refusal::bad(
-                "QUERY_TIMEOUT",
-                "Your query request was running for too long.",
-            ),
-            Self::LimitExceeded => Refusal::bad(
-                "LIMIT_EXCEEDED",
-                "Max bulk v2 query jobs (10000) per 24 hrs has been reached",
-            ),
-            Self::Error {
-                status,
-                code,
-                message,
-            } => Refusal::new(*status, code, message),
+            Self::Error { status, code, message } => Refusal::new(*status, code, message),
             Self::TokenUnknownError => {
                 return Some(token_error("unknown_error", "retry your request"));
             }
@@ -298,10 +261,7 @@ impl Fault {
 }
 
 fn token_error(error: &str, description: &str) -> Answer {
-    Answer::json(
-        400,
-        &serde_json::json!({ "error": error, "error_description": description }),
-    )
+    Answer::json(400, &serde_json::json!({ "error": error, "error_description": description }))
 }
 
 const MAINTENANCE: &str = "<!DOCTYPE HTML PUBLIC \"-//W3C//DTD HTML 4.01 Transitional//EN\" \"http://www.w3.org/TR/html4/loose.dtd\">\n<html><head><title>Maintenance</title></head><body><h1>We are down for maintenance.</h1><p>Sorry for the inconvenience. We'll be back shortly.</p></body></html>\n";

@@ -104,9 +104,7 @@ impl Serialize for Id {
 
 impl<'de> Deserialize<'de> for Id {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        String::deserialize(input)?
-            .parse()
-            .map_err(serde::de::Error::custom)
+        String::deserialize(input)?.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -139,10 +137,7 @@ mod tests {
         let upper: Id = "001Kd00001a2B3CIAU".parse().unwrap();
         let lower: Id = "001Kd00001a2B3cIAE".parse().unwrap();
         assert!(upper < lower);
-        assert!(
-            "001Kd00001a2B3cIAU".parse::<Id>().is_err(),
-            "a wrong checksum is not an id"
-        );
+        assert!("001Kd00001a2B3cIAU".parse::<Id>().is_err(), "a wrong checksum is not an id");
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod cursor;
 mod endpoint;
 mod fault;
 mod id;
+mod lifecycle;
 mod listen;
 mod moment;
 mod mutate;
@@ -30,6 +31,7 @@ mod simulator;
 mod soql;
 mod stats;
 mod table;
+mod tls;
 mod value;
 mod wire;
 mod world;
@@ -38,11 +40,10 @@ pub use control::Command;
 pub use endpoint::Endpoint;
 pub use fault::{Fault, FaultRule};
 pub use id::{Id, InvalidId};
-pub use mutate::{Conversion, Converted};
+pub use lifecycle::{Conversion, Converted};
 pub use oauth::AppSpec;
 pub use oracle::{
-    Because, Counts, Expected, LaneKind, LaneValue, Options, Paths, Purged, Question, State,
-    Unmapped, Verdict,
+    Because, Counts, Expected, LaneKind, LaneValue, Options, Paths, Purged, Question, State, Unmapped, Verdict,
 };
 pub use org::OrgSpec;
 pub use seed::Seed;

@@ -13,6 +13,7 @@ use axum::extract::connect_info::Connected;
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use axum::serve::{IncomingStream, Listener};
+use futures::StreamExt as _;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -49,10 +50,7 @@ impl Cut {
 
 impl<S> Wire<S> {
     pub(crate) fn new(stream: S) -> Self {
-        Self {
-            stream,
-            cut: Cut::default(),
-        }
+        Self { stream, cut: Cut::default() }
     }
 }
 
@@ -81,15 +79,17 @@ impl Listener for Door {
 
 impl Connected<IncomingStream<'_, Door>> for Cut {
     fn connect_info(stream: IncomingStream<'_, Door>) -> Self {
-        stream.io().cut.clone()
+        stream.io().cut()
     }
 }
 
 impl<S> Wire<S> {
+    pub(crate) fn cut(&self) -> Cut {
+        self.cut.clone()
+    }
+
     fn broken(&self) -> Option<io::Error> {
-        self.cut
-            .is_pulled()
-            .then(|| io::Error::new(io::ErrorKind::ConnectionReset, "reset by a fault"))
+        self.cut.is_pulled().then(|| io::Error::new(io::ErrorKind::ConnectionReset, "reset by a fault"))
     }
 }
 
@@ -107,11 +107,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self.broken() {
             Some(error) => Poll::Ready(Err(error)),
             None => Pin::new(&mut self.stream).poll_write(context, bytes),
@@ -140,12 +136,10 @@ pub(crate) async fn serve(
     let Ok(body) = axum::body::to_bytes(body, LARGEST_BODY).await else {
         return plain(StatusCode::PAYLOAD_TOO_LARGE);
     };
-    let headers = parts.headers.iter().map(|(name, value)| {
-        (
-            name.as_str().to_owned(),
-            String::from_utf8_lossy(value.as_bytes()).into_owned(),
-        )
-    });
+    let headers = parts
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
     let call = Call {
         method: parts.method.to_string(),
         path: parts.uri.path().to_owned(),
@@ -154,10 +148,10 @@ pub(crate) async fn serve(
         body: body.to_vec(),
     };
     if call.path.starts_with("/sim/") {
-        return send(crate::simulator::control(&world, &call), None, &call, &cut).await;
+        return send(&world, crate::simulator::control(&world, &call), None, &call, &cut).await;
     }
     let outcome = api::answer(&world, &call);
-    send(outcome.answer, outcome.fault.as_ref(), &call, &cut).await
+    send(&world, outcome.answer, outcome.fault.as_ref(), &call, &cut).await
 }
 
 fn plain(status: StatusCode) -> Response<Body> {
@@ -167,7 +161,7 @@ fn plain(status: StatusCode) -> Response<Body> {
 }
 
 /// Sends an answer, as a fault may spoil it.
-async fn send(answer: Answer, fault: Option<&Fault>, call: &Call, cut: &Cut) -> Response<Body> {
+async fn send(world: &World, answer: Answer, fault: Option<&Fault>, call: &Call, cut: &Cut) -> Response<Body> {
     match fault {
         Some(Fault::Delay { ms }) => tokio::time::sleep(Duration::from_millis(*ms)).await,
         Some(Fault::Reset | Fault::LostAnswer) => {
@@ -176,22 +170,13 @@ async fn send(answer: Answer, fault: Option<&Fault>, call: &Call, cut: &Cut) -> 
         }
         _ => {}
     }
-    let asked = call
-        .header("accept-encoding")
-        .is_some_and(|encodings| encodings.contains("gzip"));
-    let pretty =
-        call.header("x-prettyprint") == Some("1") && answer.content_type == crate::wire::JSON;
-    let Answer {
-        status,
-        content_type,
-        headers,
-        mut body,
-    } = answer;
+    let asked = call.header("accept-encoding").is_some_and(|encodings| encodings.contains("gzip"));
+    let pretty = call.header("x-prettyprint") == Some("1") && answer.content_type == crate::wire::JSON;
+    let Answer { status, content_type, headers, mut body } = answer;
     if pretty && let Ok(value) = serde_json::from_slice::<&serde_json::value::RawValue>(&body) {
         body = indented(value.get()).into_bytes();
     }
-    let mut response =
-        plain(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
+    let mut response = plain(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
     let target = response.headers_mut();
     for (name, value) in headers {
         if let Ok(value) = HeaderValue::from_str(&value) {
@@ -202,7 +187,7 @@ async fn send(answer: Answer, fault: Option<&Fault>, call: &Call, cut: &Cut) -> 
         target.insert("content-type", HeaderValue::from_static(content_type));
     }
     let labelled = matches!(fault, Some(Fault::PlainLabelledGzip));
-    let zipped = labelled || matches!(fault, Some(Fault::GzipCut)) || (asked && body.len() > 512);
+    let zipped = labelled || matches!(fault, Some(Fault::GzipCut)) || (asked && world.config.gzip && body.len() > 512);
     if zipped {
         target.insert("content-encoding", HeaderValue::from_static("gzip"));
     }
@@ -214,44 +199,39 @@ async fn send(answer: Answer, fault: Option<&Fault>, call: &Call, cut: &Cut) -> 
             body.truncate(body.len() / 2);
             Body::from(body)
         }
-        Some(Fault::CutBody) => {
-            let half = Bytes::from(body).slice(..);
-            let half = half.slice(..half.len() / 2);
-            let broken = Err(io::Error::new(
-                io::ErrorKind::ConnectionReset,
-                "cut by a fault",
-            ));
-            Body::from_stream(futures::stream::iter([Ok(half), broken]))
-        }
-        Some(Fault::SlowDrip { bytes, pause_ms }) => {
-            drip(body, (*bytes).max(1), Duration::from_millis(*pause_ms))
-        }
+        Some(Fault::CutBody) => cut_body(body),
+        Some(Fault::SlowDrip { bytes, pause_ms }) => drip(body, (*bytes).max(1), Duration::from_millis(*pause_ms)),
         _ => Body::from(body),
     };
     response
 }
 
+/// The first half, then the end of the connection; the pause lets the half go out before.
+fn cut_body(mut body: Vec<u8>) -> Body {
+    body.truncate(body.len() / 2);
+    let broken = async {
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        Err(io::Error::new(io::ErrorKind::ConnectionReset, "cut by a fault"))
+    };
+    let half = futures::stream::iter([Ok(Bytes::from(body))]);
+    Body::from_stream(half.chain(futures::stream::once(broken)))
+}
+
 fn drip(body: Vec<u8>, bytes: usize, pause: Duration) -> Body {
     let whole = Bytes::from(body);
-    Body::from_stream(futures::stream::unfold(
-        (whole, 0),
-        move |(whole, from)| async move {
-            if from >= whole.len() {
-                return None;
-            }
-            tokio::time::sleep(pause).await;
-            let to = (from + bytes).min(whole.len());
-            Some((Ok::<_, io::Error>(whole.slice(from..to)), (whole, to)))
-        },
-    ))
+    Body::from_stream(futures::stream::unfold((whole, 0), move |(whole, from)| async move {
+        if from >= whole.len() {
+            return None;
+        }
+        tokio::time::sleep(pause).await;
+        let to = (from + bytes).min(whole.len());
+        Some((Ok::<_, io::Error>(whole.slice(from..to)), (whole, to)))
+    }))
 }
 
 fn gzip(body: &[u8]) -> Vec<u8> {
     use std::io::Write as _;
-    let mut encoder = flate2::write::GzEncoder::new(
-        Vec::with_capacity(body.len() / 4),
-        flate2::Compression::fast(),
-    );
+    let mut encoder = flate2::write::GzEncoder::new(Vec::with_capacity(body.len() / 4), flate2::Compression::fast());
     let written = encoder.write_all(body).and_then(|()| encoder.finish());
     written.expect("writing into memory does not fail")
 }

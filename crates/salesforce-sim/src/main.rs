@@ -37,6 +37,9 @@ struct Serve {
     /// Puts the worst that real orgs hold among the records.
     #[arg(long)]
     nasty: bool,
+    /// Deletes, merges and converts some records.
+    #[arg(long)]
+    life: bool,
     /// Records carry a currency of their own.
     #[arg(long)]
     multi_currency: bool,
@@ -63,6 +66,12 @@ struct Serve {
     daily_api_requests: u64,
     #[arg(long, default_value_t = 2)]
     worker_threads: usize,
+    /// Also serve https, and write the certificate that clients have to trust into this file.
+    #[arg(long)]
+    tls_ca_file: Option<std::path::PathBuf>,
+    /// Never compress: a benchmark of a client should not measure the simulator.
+    #[arg(long)]
+    no_gzip: bool,
 }
 
 impl Serve {
@@ -84,6 +93,7 @@ impl Serve {
                 contacts: self.contacts,
                 leads: self.leads,
                 nasty: self.nasty,
+                life: self.life,
                 ..Seed::default()
             }),
             apps: vec![AppSpec {
@@ -95,6 +105,8 @@ impl Serve {
             }],
             auto_consent: self.auto_consent,
             worker_threads: self.worker_threads,
+            tls: self.tls_ca_file.is_some(),
+            gzip: !self.no_gzip,
             ..Config::default()
         }
     }
@@ -103,17 +115,19 @@ impl Serve {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     let Action::Serve(serve) = Cli::parse().command;
+    let ca_file = serve.tls_ca_file.clone();
     let config = serve.config();
     let (app, org) = (config.apps[0].clone(), config.orgs[0].clone());
     let simulator = Simulator::try_start(config).context("starting to listen")?;
+    if let (Some(file), Some(pem)) = (&ca_file, simulator.ca_pem()) {
+        std::fs::write(file, pem).with_context(|| format!("writing {}", file.display()))?;
+    }
     let ready = serde_json::json!({
         "url": simulator.url(), "org_id": simulator.org_id(), "client_id": app.client_id, "client_secret": app.client_secret,
         "username": org.username, "password": org.password, "security_token": org.security_token
     });
     let mut out = std::io::stdout();
-    writeln!(out, "{ready}")
-        .and_then(|()| out.flush())
-        .context("printing the ready line")?;
+    writeln!(out, "{ready}").and_then(|()| out.flush()).context("printing the ready line")?;
     stopped().await.context("waiting for a signal")?;
     simulator.shutdown().await;
     Ok(())

@@ -125,18 +125,10 @@ impl Org {
     pub(crate) fn new(spec: &OrgSpec, place: usize, now_ms: i64) -> Self {
         const PODS: [&str; 8] = ["Kd", "Ab", "d0", "Hs", "f2", "Qy", "5g", "Ez"];
         let pod = PODS[place % PODS.len()].to_owned();
-        let tables: Vec<Table> = objects(spec.multi_currency)
-            .into_iter()
-            .map(Table::new)
-            .collect();
-        let names = tables
-            .iter()
-            .enumerate()
-            .map(|(place, table)| (table.schema.name.to_ascii_lowercase(), place))
-            .collect();
-        let id = spec
-            .id
-            .unwrap_or_else(|| Id::numbered("00D", &pod, 238_328 * 62 + 7 * place as u64));
+        let tables: Vec<Table> = objects(spec.multi_currency).into_iter().map(Table::new).collect();
+        let names =
+            tables.iter().enumerate().map(|(place, table)| (table.schema.name.to_ascii_lowercase(), place)).collect();
+        let id = spec.id.unwrap_or_else(|| Id::numbered("00D", &pod, 238_328 * 62 + 7 * place as u64));
         let mut org = Self {
             id,
             name: spec.name.clone(),
@@ -159,9 +151,7 @@ impl Org {
             jobs: Mutex::default(),
             describes_inactive: false,
         };
-        org.usage
-            .max
-            .store(spec.daily_api_requests, Ordering::Relaxed);
+        org.usage.max.store(spec.daily_api_requests, Ordering::Relaxed);
         org.furnish(now_ms);
         org
     }
@@ -184,11 +174,8 @@ impl Org {
         self.place(ORGANIZATION, id, stamp, organization.into_iter().collect());
         self.add_user(user, "Sync", "User", &self.spec.username.clone(), stamp);
         let queue = Id::numbered("00G", &self.pod, 2_000_000);
-        let queue_cells = [
-            ("Name", text("Inbound Leads")),
-            ("DeveloperName", text("Inbound_Leads")),
-            ("Type", text("Queue")),
-        ];
+        let queue_cells =
+            [("Name", text("Inbound Leads")), ("DeveloperName", text("Inbound_Leads")), ("Type", text("Queue"))];
         self.place(GROUP, queue, stamp, queue_cells.into_iter().collect());
     }
 
@@ -212,13 +199,7 @@ impl Org {
     }
 
     /// Inserts a record as it is, with audit fields equal to its stamp where none are given.
-    pub(crate) fn place(
-        &mut self,
-        table: usize,
-        id: Id,
-        stamp: i64,
-        cells: Vec<(&str, Value)>,
-    ) -> Row {
+    pub(crate) fn place(&mut self, table: usize, id: Id, stamp: i64, cells: Vec<(&str, Value)>) -> Row {
         let user = self.user;
         let schema = &self.tables[table].schema;
         let mut placed: Vec<(usize, Value)> = Vec::with_capacity(cells.len() + 8);
@@ -233,11 +214,7 @@ impl Org {
         for name in ["CreatedById", "LastModifiedById"] {
             placed.push((schema.known(name), Value::Id(user)));
         }
-        placed.extend(
-            cells
-                .into_iter()
-                .map(|(name, value)| (schema.known(name), value)),
-        );
+        placed.extend(cells.into_iter().map(|(name, value)| (schema.known(name), value)));
         self.tables[table].insert(id, stamp, placed)
     }
 
@@ -245,11 +222,7 @@ impl Org {
     pub(crate) fn next_id(&mut self, table: usize) -> Id {
         loop {
             self.next_number += 1;
-            let id = Id::numbered(
-                self.tables[table].schema.prefix,
-                &self.pod,
-                self.next_number,
-            );
+            let id = Id::numbered(self.tables[table].schema.prefix, &self.pod, self.next_number);
             if self.tables[table].find(id).is_none() {
                 return id;
             }
@@ -277,16 +250,12 @@ impl Org {
 
     /// The table of an object that the user may read.
     pub(crate) fn visible_table(&self, name: &str) -> Option<usize> {
-        self.table(name)
-            .filter(|table| !self.hidden.contains(table))
+        self.table(name).filter(|table| !self.hidden.contains(table))
     }
 
     /// Where a record of any object lies, unless purged.
     pub(crate) fn find(&self, id: Id) -> Option<(usize, Row)> {
-        let table = self
-            .tables
-            .iter()
-            .position(|table| table.schema.prefix == id.prefix())?;
+        let table = self.tables.iter().position(|table| table.schema.prefix == id.prefix())?;
         Some((table, self.tables[table].find(id)?))
     }
 
@@ -313,27 +282,17 @@ impl Org {
 
     /// After a change that other rows may show through a relationship.
     pub(crate) fn forget_children(&mut self) {
-        self.tables
-            .iter_mut()
-            .for_each(|table| table.rendered.forget_children());
+        self.tables.iter_mut().for_each(|table| table.rendered.forget_children());
     }
 
     /// The stamp of the oldest open transaction.
     pub(crate) fn oldest_open(&self) -> Option<i64> {
-        self.transactions
-            .iter()
-            .map(|transaction| transaction.stamp)
-            .min()
+        self.transactions.iter().map(|transaction| transaction.stamp).min()
     }
 
     /// The value of the `Sforce-Limit-Info` header, if one is sent.
     pub(crate) fn limit_header(&self) -> Option<String> {
-        let set = self
-            .usage
-            .header
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .clone();
+        let set = self.usage.header.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
         match set {
             Some(text) if text.is_empty() => None,
             Some(text) => Some(text),

@@ -15,12 +15,7 @@ pub(crate) struct Refusal {
 
 impl Refusal {
     pub(crate) fn new(status: u16, code: &str, message: impl Into<String>) -> Self {
-        Self {
-            status,
-            code: code.to_owned(),
-            message: message.into(),
-            fields: None,
-        }
+        Self { status, code: code.to_owned(), message: message.into(), fields: None }
     }
 
     pub(crate) fn bad(code: &str, message: impl Into<String>) -> Self {
@@ -41,11 +36,7 @@ impl Refusal {
     }
 
     pub(crate) fn method(method: &str, allowed: &str) -> Self {
-        Self::new(
-            405,
-            "METHOD_NOT_ALLOWED",
-            format!("HTTP Method '{method}' not allowed. Allowed are {allowed}"),
-        )
+        Self::new(405, "METHOD_NOT_ALLOWED", format!("HTTP Method '{method}' not allowed. Allowed are {allowed}"))
     }
 
     /// The error entry, as it stands in arrays and inside composite answers.

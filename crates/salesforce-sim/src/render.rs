@@ -18,9 +18,7 @@ pub(crate) fn records(org: &Org, plan: &Plan, rows: &[Row], version: &str, out: 
         if place > 0 {
             out.push(b',');
         }
-        table.rendered.append(&list, *row, out, |out| {
-            record(org, plan.table, *row, None, outputs, version, out)
-        });
+        table.rendered.append(&list, *row, out, |out| record(org, plan.table, *row, None, outputs, version, out));
     }
     out.push(b']');
 }
@@ -36,13 +34,7 @@ pub(crate) fn record(
     out: &mut Vec<u8>,
 ) {
     let schema = &org.tables[table].schema;
-    attributes(
-        schema,
-        shown_type,
-        &org.tables[table].id(row).long_bytes(),
-        version,
-        out,
-    );
+    attributes(schema, shown_type, &org.tables[table].id(row).long_bytes(), version, out);
     for output in outputs {
         out.push(b',');
         match output {
@@ -62,32 +54,18 @@ pub(crate) fn record(
                 key("Type", out);
                 write_json_text(schema.name, out);
             }
-            Out::Parent {
-                name,
-                lookup,
-                polymorphic,
-                targets,
-            } => {
+            Out::Parent { name, lookup, polymorphic, targets } => {
                 key(name, out);
                 let id = org.tables[table].cell(row, *lookup).as_id();
-                let target = id.and_then(|id| {
-                    targets
-                        .iter()
-                        .find(|(target, _)| org.tables[*target].schema.prefix == id.prefix())
-                });
-                let parent = id.zip(target).and_then(|(id, (target, outputs))| {
-                    Some((*target, org.tables[*target].find_shared(id)?, outputs))
-                });
+                let target = id
+                    .and_then(|id| targets.iter().find(|(target, _)| org.tables[*target].schema.prefix == id.prefix()));
+                let parent = id
+                    .zip(target)
+                    .and_then(|(id, (target, outputs))| Some((*target, org.tables[*target].find_shared(id)?, outputs)));
                 match parent {
-                    Some((target, parent, outputs)) => record(
-                        org,
-                        target,
-                        parent,
-                        polymorphic.then_some("Name"),
-                        outputs,
-                        version,
-                        out,
-                    ),
+                    Some((target, parent, outputs)) => {
+                        record(org, target, parent, polymorphic.then_some("Name"), outputs, version, out)
+                    }
                     None => NULL.write_json(out),
                 }
             }
@@ -102,13 +80,7 @@ fn key(name: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\":");
 }
 
-fn attributes(
-    schema: &Schema,
-    shown_type: Option<&str>,
-    id: &[u8],
-    version: &str,
-    out: &mut Vec<u8>,
-) {
+fn attributes(schema: &Schema, shown_type: Option<&str>, id: &[u8], version: &str, out: &mut Vec<u8>) {
     for part in [
         "{\"attributes\":{\"type\":\"",
         shown_type.unwrap_or(schema.name),
@@ -125,12 +97,7 @@ fn attributes(
 }
 
 fn label(schema: &Schema, column: usize, value: &Value) -> Value {
-    let shown = value.as_text().and_then(|text| {
-        schema.fields[column]
-            .values
-            .iter()
-            .find(|known| known.value == text)
-    });
+    let shown = value.as_text().and_then(|text| schema.fields[column].values.iter().find(|known| known.value == text));
     shown.map_or_else(|| value.clone(), |known| Value::text(&known.label))
 }
 
@@ -146,11 +113,7 @@ fn address(org: &Org, table: usize, row: Row, parts: &[usize], out: &mut Vec<u8>
         ("state", 2),
         ("street", 0),
     ];
-    let cell = |part: usize| {
-        parts
-            .get(part)
-            .map_or(&NULL, |column| org.tables[table].cell(row, *column))
-    };
+    let cell = |part: usize| parts.get(part).map_or(&NULL, |column| org.tables[table].cell(row, *column));
     if (0..8).all(|part| cell(part).is_null()) {
         return NULL.write_json(out);
     }
@@ -173,12 +136,7 @@ impl Csv<'_> {
     /// The name under which rendered rows of this form are kept.
     pub(crate) fn list(&self) -> String {
         let names: Vec<&str> = self.columns.iter().map(|(name, _)| name.as_str()).collect();
-        format!(
-            "{}@csv{}{}",
-            names.join(","),
-            self.delimiter,
-            self.line_ending.len()
-        )
+        format!("{}@csv{}{}", names.join(","), self.delimiter, self.line_ending.len())
     }
 }
 

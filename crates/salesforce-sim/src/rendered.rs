@@ -21,18 +21,9 @@ impl Rendered {
     }
 
     /// Appends the row to `out`, rendering it only if it is not kept.
-    pub(crate) fn append(
-        &self,
-        list: &str,
-        row: Row,
-        out: &mut Vec<u8>,
-        render: impl FnOnce(&mut Vec<u8>),
-    ) {
+    pub(crate) fn append(&self, list: &str, row: Row, out: &mut Vec<u8>, render: impl FnOnce(&mut Vec<u8>)) {
         let kept = {
-            let lists = self
-                .lists
-                .read()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            let lists = self.lists.read().unwrap_or_else(std::sync::PoisonError::into_inner);
             match lists.get(list) {
                 None => return render(out),
                 Some(rows) => match rows.get(&row) {
@@ -52,35 +43,21 @@ impl Rendered {
 
     /// Forgets what was rendered of a row.
     pub(crate) fn forget(&mut self, row: Row) {
-        for rows in self
-            .lists
-            .get_mut()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .values_mut()
-        {
+        for rows in self.lists.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner).values_mut() {
             rows.remove(&row);
         }
     }
 
     /// Forgets every row that shows something of a parent: a parent has changed.
     pub(crate) fn forget_children(&mut self) {
-        let lists = self
-            .lists
-            .get_mut()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let lists = self.lists.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
         lists
             .iter_mut()
-            .filter(|(list, _)| {
-                list.split('@')
-                    .next()
-                    .is_some_and(|list| list.contains('.'))
-            })
+            .filter(|(list, _)| list.split('@').next().is_some_and(|list| list.contains('.')))
             .for_each(|(_, rows)| rows.clear());
     }
 
     fn write(&self) -> std::sync::RwLockWriteGuard<'_, HashMap<String, Rows>> {
-        self.lists
-            .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.lists.write().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

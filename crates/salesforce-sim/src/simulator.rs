@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::mpsc;
 use std::thread::JoinHandle;
 
 use axum::Router;
@@ -14,11 +13,12 @@ use crate::control::Command;
 use crate::endpoint::Endpoint;
 use crate::fault::FaultRule;
 use crate::id::Id;
+use crate::lifecycle::{Conversion, Converted};
 use crate::listen::{Cut, Door, serve};
-use crate::mutate::{Conversion, Converted};
 use crate::oracle::{Question, Verdict};
 use crate::refusal::Refusal;
 use crate::stats::{Recorded, Stats};
+use crate::tls::Identity;
 use crate::wire::{Answer, Call};
 use crate::world::{Config, World};
 
@@ -34,10 +34,7 @@ pub struct NotDone {
 
 impl From<Refusal> for NotDone {
     fn from(refusal: Refusal) -> Self {
-        Self {
-            code: refusal.code,
-            message: refusal.message,
-        }
+        Self { code: refusal.code, message: refusal.message }
     }
 }
 
@@ -47,6 +44,7 @@ impl From<Refusal> for NotDone {
 pub struct Simulator {
     world: Arc<World>,
     address: SocketAddr,
+    ca_pem: Option<String>,
     stop: watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -67,42 +65,56 @@ impl Simulator {
             .thread_name("salesforce-sim")
             .enable_all()
             .build()?;
-        let listener = std::net::TcpListener::bind(&config.address)?;
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
+        let (listener, address) = bind(&config.address)?;
+        let secure = if config.tls {
+            let (listener, secure) = bind("127.0.0.1:0")?;
+            Some((Identity::new()?, listener, secure))
+        } else {
+            None
+        };
+        let base_url = match &secure {
+            Some((_, _, secure)) => format!("https://localhost:{}", secure.port()),
+            None => format!("http://{address}"),
+        };
+        let ca_pem = secure.as_ref().map(|(identity, _, _)| identity.ca_pem.clone());
         let world = Arc::new(World::new(config));
-        world.set_base_url(format!("http://{address}"));
+        world.set_base_url(base_url);
         let (stop, mut stopping) = watch::channel(false);
-        let (ready, is_ready) = mpsc::channel();
-        let served = world.clone();
-        let thread = std::thread::Builder::new()
-            .name("salesforce-sim".to_owned())
-            .spawn(move || {
-                runtime.block_on(async move {
-                    let listener = match TcpListener::from_std(listener) {
-                        Ok(listener) => listener,
-                        Err(error) => return drop(ready.send(Err(error))),
-                    };
-                    let _ = ready.send(Ok(()));
-                    let app = Router::new().fallback(serve).with_state(served);
-                    let service = app.into_make_service_with_connect_info::<Cut>();
-                    // Open keep-alive connections must not hold the end up: the runtime is dropped under them.
-                    tokio::select! {
-                        _ = axum::serve(Door(listener), service) => {}
-                        _ = stopping.wait_for(|stop| *stop) => {}
+        let app = Router::new().fallback(serve).with_state(world.clone());
+        let (door, secure_door) = {
+            // Sockets belong to the runtime that serves them.
+            let _inside = runtime.enter();
+            let door = Door(TcpListener::from_std(listener)?);
+            let secure = match secure {
+                Some((identity, listener, _)) => Some(identity.door(TcpListener::from_std(listener)?)),
+                None => None,
+            };
+            (door, secure)
+        };
+        let thread = std::thread::Builder::new().name("salesforce-sim".to_owned()).spawn(move || {
+            runtime.block_on(async move {
+                let plain = axum::serve(door, app.clone().into_make_service_with_connect_info::<Cut>());
+                let secure = async {
+                    match secure_door {
+                        Some(door) => axum::serve(door, app.into_make_service_with_connect_info::<Cut>()).await,
+                        None => std::future::pending().await,
                     }
-                });
-                runtime.shutdown_background();
-            })?;
-        is_ready
-            .recv()
-            .unwrap_or_else(|_| Err(std::io::Error::other("the server thread ended")))?;
-        Ok(Self {
-            world,
-            address,
-            stop,
-            thread: Some(thread),
-        })
+                };
+                // Open keep-alive connections must not hold the end up: the runtime is dropped under them.
+                tokio::select! {
+                    _ = plain => {}
+                    _ = secure => {}
+                    _ = stopping.wait_for(|stop| *stop) => {}
+                }
+            });
+            runtime.shutdown_background();
+        })?;
+        Ok(Self { world, address, ca_pem, stop, thread: Some(thread) })
+    }
+
+    /// What a client of [`Config::tls`] has to trust, as PEM.
+    pub fn ca_pem(&self) -> Option<&str> {
+        self.ca_pem.as_deref()
     }
 
     /// The base URL: login host and, unless an org says otherwise, instance host.
@@ -110,7 +122,7 @@ impl Simulator {
         self.world.base_url()
     }
 
-    /// The address it listens on.
+    /// The address it listens on without TLS.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -134,87 +146,44 @@ impl Simulator {
 
     /// The id of the first org.
     pub fn org_id(&self) -> Id {
-        self.world
-            .read()
-            .first()
-            .map(|org| org.id)
-            .expect("a simulator has an org")
+        self.world.read().first().map(|org| org.id).expect("a simulator has an org")
     }
 
     /// Creates a record of the first org.
     pub fn create(&self, object: &str, fields: Json) -> Result<Id, NotDone> {
-        let made = self.order(Command::Create {
-            org: None,
-            object: object.to_owned(),
-            fields: map(fields),
-            stamp: None,
-        })?;
-        Ok(made["id"]
-            .as_str()
-            .and_then(|id| id.parse().ok())
-            .expect("a created record has an id"))
+        let made =
+            self.order(Command::Create { org: None, object: object.to_owned(), fields: map(fields), stamp: None })?;
+        Ok(made["id"].as_str().and_then(|id| id.parse().ok()).expect("a created record has an id"))
     }
 
     /// Changes a record of the first org.
     pub fn update(&self, id: Id, fields: Json) -> Result<(), NotDone> {
-        self.order(Command::Update {
-            org: None,
-            id,
-            fields: map(fields),
-            stamp: None,
-        })
-        .map(drop)
+        self.order(Command::Update { org: None, id, fields: map(fields), stamp: None }).map(drop)
     }
 
     /// Moves a record to the bin.
     pub fn delete(&self, id: Id) -> Result<(), NotDone> {
-        self.order(Command::Delete {
-            org: None,
-            id,
-            stamp: None,
-        })
-        .map(drop)
+        self.order(Command::Delete { org: None, id, stamp: None }).map(drop)
     }
 
     /// Takes a record out of the bin.
     pub fn undelete(&self, id: Id) -> Result<(), NotDone> {
-        self.order(Command::Undelete {
-            org: None,
-            id,
-            stamp: None,
-        })
-        .map(drop)
+        self.order(Command::Undelete { org: None, id, stamp: None }).map(drop)
     }
 
     /// Removes a record for good.
     pub fn purge(&self, id: Id) -> Result<(), NotDone> {
-        self.order(Command::Purge {
-            org: None,
-            id,
-            at: None,
-        })
-        .map(drop)
+        self.order(Command::Purge { org: None, id, at: None }).map(drop)
     }
 
     /// Merges losers into a master.
     pub fn merge(&self, master: Id, losers: &[Id]) -> Result<(), NotDone> {
-        self.order(Command::Merge {
-            org: None,
-            master,
-            losers: losers.to_vec(),
-            stamp: None,
-        })
-        .map(drop)
+        self.order(Command::Merge { org: None, master, losers: losers.to_vec(), stamp: None }).map(drop)
     }
 
     /// Converts a lead.
     pub fn convert_lead(&self, lead: Id, how: Conversion) -> Result<Converted, NotDone> {
-        let made = self.order(Command::ConvertLead {
-            org: None,
-            lead,
-            how,
-            stamp: None,
-        })?;
+        let made = self.order(Command::ConvertLead { org: None, lead, how, stamp: None })?;
         Ok(serde_json::from_value(made).expect("a conversion answers what it made"))
     }
 
@@ -225,12 +194,7 @@ impl Simulator {
 
     /// Live records of an object, in id order.
     pub fn ids(&self, object: &str) -> Result<Vec<Id>, NotDone> {
-        let ids = self.order(Command::Ids {
-            org: None,
-            object: object.to_owned(),
-            state: None,
-            limit: None,
-        })?;
+        let ids = self.order(Command::Ids { org: None, object: object.to_owned(), state: None, limit: None })?;
         Ok(serde_json::from_value(ids).expect("a list of ids"))
     }
 
@@ -261,13 +225,7 @@ impl Simulator {
 
     /// The recorded requests of one endpoint.
     pub fn requests_of(&self, endpoint: Endpoint) -> Vec<Recorded> {
-        self.world
-            .book()
-            .requests
-            .iter()
-            .filter(|request| request.endpoint == endpoint)
-            .cloned()
-            .collect()
+        self.world.book().requests.iter().filter(|request| request.endpoint == endpoint).cloned().collect()
     }
 
     /// Counters and requests back to nothing.
@@ -278,9 +236,7 @@ impl Simulator {
     /// What Lane must hold.
     pub fn oracle(&self, question: Question) -> Result<Verdict, NotDone> {
         let orgs = self.world.read();
-        let org = orgs
-            .iter()
-            .find(|org| question.org.is_none_or(|wanted| org.id == wanted));
+        let org = orgs.iter().find(|org| question.org.is_none_or(|wanted| org.id == wanted));
         let org = org.ok_or_else(|| Refusal::new(404, "NOT_FOUND", "no such org"))?;
         Ok(crate::oracle::answer(org, &question)?)
     }
@@ -290,6 +246,13 @@ impl Drop for Simulator {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+fn bind(address: &str) -> std::io::Result<(std::net::TcpListener, SocketAddr)> {
+    let listener = std::net::TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
 }
 
 fn map(json: Json) -> Map<String, Json> {
@@ -302,11 +265,7 @@ fn map(json: Json) -> Map<String, Json> {
 /// `POST /sim/<op>`: the orders over HTTP.
 pub(crate) fn control(world: &World, call: &Call) -> Answer {
     let op = call.path.trim_start_matches("/sim/").trim_end_matches('/');
-    let body = if call.body.is_empty() {
-        json!({})
-    } else {
-        serde_json::from_slice(&call.body).unwrap_or(Json::Null)
-    };
+    let body = if call.body.is_empty() { json!({}) } else { serde_json::from_slice(&call.body).unwrap_or(Json::Null) };
     let Json::Object(mut order) = body else {
         return Refusal::bad("JSON_PARSER_ERROR", "the body must be a JSON object").into();
     };

@@ -71,13 +71,7 @@ impl Book {
         *self.stats.calls.entry(endpoint).or_default() += 1;
         self.stats.body_bytes += body_bytes as u64;
         if let Some(org) = request.org {
-            *self
-                .stats
-                .calls_by_org
-                .entry(org.to_string())
-                .or_default()
-                .entry(endpoint)
-                .or_default() += 1;
+            *self.stats.calls_by_org.entry(org.to_string()).or_default().entry(endpoint).or_default() += 1;
             if endpoint.counts() {
                 *self.stats.api_calls.entry(org.to_string()).or_default() += 1;
             }

@@ -42,10 +42,7 @@ impl Table {
     }
 
     pub(crate) fn cell(&self, row: Row, column: usize) -> &Value {
-        self.columns
-            .get(column)
-            .and_then(|cells| cells.get(row as usize))
-            .unwrap_or(&NULL)
+        self.columns.get(column).and_then(|cells| cells.get(row as usize)).unwrap_or(&NULL)
     }
 
     pub(crate) fn id(&self, row: Row) -> Id {
@@ -53,9 +50,7 @@ impl Table {
     }
 
     pub(crate) fn stamp(&self, row: Row) -> i64 {
-        self.cell(row, STAMP)
-            .as_moment()
-            .expect("every row has a stamp")
+        self.cell(row, STAMP).as_moment().expect("every row has a stamp")
     }
 
     pub(crate) fn is_deleted(&self, row: Row) -> bool {
@@ -138,11 +133,7 @@ impl Table {
     }
 
     /// Rows between two places of the (stamp, id) order, both included.
-    pub(crate) fn by_stamp(
-        &self,
-        low: (i64, Id),
-        high: (i64, Id),
-    ) -> impl DoubleEndedIterator<Item = Row> + '_ {
+    pub(crate) fn by_stamp(&self, low: (i64, Id), high: (i64, Id)) -> impl DoubleEndedIterator<Item = Row> + '_ {
         let range = (low <= high).then(|| self.by_stamp.range(low..=high));
         range.into_iter().flatten().map(|(_, row)| *row)
     }

@@ -129,16 +129,8 @@ impl Value {
 }
 
 fn compare_text(a: &str, b: &str) -> Ordering {
-    let folded = |text: &str| {
-        text.chars()
-            .flat_map(char::to_lowercase)
-            .collect::<Vec<_>>()
-    };
-    if a == b {
-        Ordering::Equal
-    } else {
-        folded(a).cmp(&folded(b))
-    }
+    let folded = |text: &str| text.chars().flat_map(char::to_lowercase).collect::<Vec<_>>();
+    if a == b { Ordering::Equal } else { folded(a).cmp(&folded(b)) }
 }
 
 fn quoted(bytes: &[u8], out: &mut Vec<u8>) {
@@ -175,21 +167,12 @@ pub(crate) fn write_json_text(text: &str, out: &mut Vec<u8>) {
 /// A double as Java prints it: `1250000.0`, from ten million on `9.0E7`.
 pub(crate) fn java_double(number: f64) -> String {
     if number == 0.0 {
-        return if number.is_sign_negative() {
-            "-0.0"
-        } else {
-            "0.0"
-        }
-        .to_owned();
+        return if number.is_sign_negative() { "-0.0" } else { "0.0" }.to_owned();
     }
     let size = number.abs();
     if (1e-3..1e7).contains(&size) {
         let text = number.to_string();
-        return if text.contains('.') {
-            text
-        } else {
-            text + ".0"
-        };
+        return if text.contains('.') { text } else { text + ".0" };
     }
     let text = format!("{number:e}");
     let (digits, exponent) = text.split_once('e').expect("the e form has an exponent");
@@ -211,18 +194,12 @@ pub(crate) fn from_json(kind: crate::schema::Kind, json: &serde_json::Value) -> 
         (_, Json::Null) => Value::Null,
         (Kind::Boolean, Json::Bool(flag)) => Value::Bool(*flag),
         (Kind::Int, Json::Number(number)) => Value::Int(number.as_i64()?),
-        (Kind::Double | Kind::Currency | Kind::Percent, Json::Number(number)) => {
-            Value::Double(number.as_f64()?)
-        }
-        (Kind::Int | Kind::Double | Kind::Currency | Kind::Percent, Json::String(text))
-            if text.is_empty() =>
-        {
+        (Kind::Double | Kind::Currency | Kind::Percent, Json::Number(number)) => Value::Double(number.as_f64()?),
+        (Kind::Int | Kind::Double | Kind::Currency | Kind::Percent, Json::String(text)) if text.is_empty() => {
             Value::Null
         }
         (Kind::Int, Json::String(text)) => Value::Int(text.parse().ok()?),
-        (Kind::Double | Kind::Currency | Kind::Percent, Json::String(text)) => {
-            Value::Double(text.parse().ok()?)
-        }
+        (Kind::Double | Kind::Currency | Kind::Percent, Json::String(text)) => Value::Double(text.parse().ok()?),
         (Kind::Id | Kind::Reference, Json::String(text)) if text.is_empty() => Value::Null,
         (Kind::Id | Kind::Reference, Json::String(text)) => Value::Id(text.parse().ok()?),
         (Kind::Date, Json::String(text)) => Value::Date(parse_date(text)?),
@@ -257,13 +234,7 @@ mod tests {
 
     #[test]
     fn json_text_keeps_every_character() {
-        for text in [
-            "a\"b\\c",
-            "\u{1}\t\r\n",
-            "🦾 \u{202e}abc",
-            "</script>",
-            "Ä\u{0308}",
-        ] {
+        for text in ["a\"b\\c", "\u{1}\t\r\n", "🦾 \u{202e}abc", "</script>", "Ä\u{0308}"] {
             let mut out = Vec::new();
             write_json_text(text, &mut out);
             assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text);

@@ -19,10 +19,7 @@ pub(crate) struct Call {
 impl Call {
     /// A header by its lower-case name.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     /// A parameter of the query string, decoded.
@@ -34,34 +31,23 @@ impl Call {
 
     /// The fields of a form body, decoded.
     pub(crate) fn form(&self) -> Vec<(String, String)> {
-        url::form_urlencoded::parse(&self.body)
-            .into_owned()
-            .collect()
+        url::form_urlencoded::parse(&self.body).into_owned().collect()
     }
 
     /// The path's segments, decoded, without empty ones.
     pub(crate) fn segments(&self) -> Vec<String> {
-        self.path
-            .split('/')
-            .filter(|segment| !segment.is_empty())
-            .map(percent_decoded)
-            .collect()
+        self.path.split('/').filter(|segment| !segment.is_empty()).map(percent_decoded).collect()
     }
 
     /// The bearer or OAuth token.
     pub(crate) fn token(&self) -> Option<&str> {
         let (scheme, token) = self.header("authorization")?.split_once(' ')?;
-        (scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("oauth"))
-            .then(|| token.trim())
+        (scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("oauth")).then(|| token.trim())
     }
 
     pub(crate) fn json(&self) -> Result<Json, Refusal> {
-        serde_json::from_slice(&self.body).map_err(|error| {
-            Refusal::bad(
-                "JSON_PARSER_ERROR",
-                format!("Unexpected character: {error}"),
-            )
-        })
+        serde_json::from_slice(&self.body)
+            .map_err(|error| Refusal::bad("JSON_PARSER_ERROR", format!("Unexpected character: {error}")))
     }
 }
 
@@ -91,12 +77,7 @@ pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
 
 impl Answer {
     pub(crate) fn new(status: u16, content_type: &'static str, body: impl Into<Vec<u8>>) -> Self {
-        Self {
-            status,
-            content_type,
-            headers: Vec::new(),
-            body: body.into(),
-        }
+        Self { status, content_type, headers: Vec::new(), body: body.into() }
     }
 
     pub(crate) fn json(status: u16, body: &Json) -> Self {

@@ -1,8 +1,6 @@
 //! Everything the simulator knows, behind its locks.
 
-use std::sync::{
-    Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
-};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use serde::{Deserialize, Serialize};
 
@@ -36,8 +34,10 @@ pub struct Config {
     pub bulk_page_rows: usize,
     /// Where the identity URL redirects to first: scheme and host.
     pub identity_redirect: Option<String>,
-    /// Also serve TLS, on a port of its own, with a certificate made at start.
+    /// Also serve TLS, on a port of its own, with a certificate made at start; then that is the base URL.
     pub tls: bool,
+    /// Whether bodies are compressed for clients that ask; off for benchmarks of the client.
+    pub gzip: bool,
     /// Two worker threads suffice; benchmarks may want more.
     pub worker_threads: usize,
 }
@@ -55,6 +55,7 @@ impl Default for Config {
             bulk_page_rows: 50_000,
             identity_redirect: None,
             tls: false,
+            gzip: true,
             worker_threads: 2,
         }
     }
@@ -76,12 +77,8 @@ impl World {
     pub(crate) fn new(config: Config) -> Self {
         let clock = Clock::new();
         let now_ms = clock.now_ms();
-        let mut orgs: Vec<Org> = config
-            .orgs
-            .iter()
-            .enumerate()
-            .map(|(place, spec)| Org::new(spec, place, now_ms))
-            .collect();
+        let mut orgs: Vec<Org> =
+            config.orgs.iter().enumerate().map(|(place, spec)| Org::new(spec, place, now_ms)).collect();
         if let (Some(seed), Some(org)) = (&config.seed, orgs.first_mut()) {
             seed.fill(org, now_ms);
         }
@@ -145,12 +142,9 @@ impl World {
     /// The org and user of a username and a password, with or without the security token behind it.
     pub(crate) fn log_in(&self, username: &str, password: &str) -> Option<(Id, Id)> {
         let orgs = self.read();
-        let org = orgs
-            .iter()
-            .find(|org| org.spec.username == username && org.user_active)?;
+        let org = orgs.iter().find(|org| org.spec.username == username && org.user_active)?;
         let spec = &org.spec;
-        let accepted = password == spec.password
-            || password == format!("{}{}", spec.password, spec.security_token);
+        let accepted = password == spec.password || password == format!("{}{}", spec.password, spec.security_token);
         accepted.then_some((org.id, org.user))
     }
 }

@@ -1,9 +1,12 @@
 //! The simulator from outside, over HTTP. Numbers in names are those of the conformance cases.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
+
 mod cases {
     mod bulk;
     mod control;
     mod faults;
+    mod identity;
     mod lifecycle;
     mod oauth;
     mod oracle;

@@ -94,12 +94,12 @@ assert [record["id"] for record in deleted["deletedRecords"]] == [gone], deleted
 ok("deleted")
 
 # Bulk 2.0.
-pages = list(sf.bulk2.Contact.query("SELECT Id, LastName, Account.Name FROM Contact", max_records=1000))
+pages = list(sf.bulk2.Contact.query("SELECT Id, LastName, Account.Name FROM Contact", max_records=1000, wait=0.1))
 rows = [row for page in pages for row in csv.DictReader(io.StringIO(page, newline=""))]
 assert len(pages) == 3 and len(rows) == 3000, (len(pages), len(rows))
 assert {row["Id"] for row in rows} == {row["Id"] for row in contacts}
 with tempfile.TemporaryDirectory() as folder:
-    files = sf.bulk2.Account.download("SELECT Id, Name FROM Account", path=folder, max_records=2000)
+    files = sf.bulk2.Account.download("SELECT Id, Name FROM Account", path=folder, max_records=2000, wait=0.1)
     assert sum(entry["number_of_records"] for entry in files) == 2346, files
 ok("bulk2")
 

@@ -8,33 +8,20 @@ use crate::world::World;
 
 /// `GET` shows the consent page, `POST` is one of its two buttons.
 pub(crate) fn authorize(world: &World, call: &Call) -> Answer {
-    let request = if call.method == "POST" {
-        Parameters(call.form())
-    } else {
-        Parameters(pairs(&call.query))
-    };
+    let request = if call.method == "POST" { Parameters(call.form()) } else { Parameters(pairs(&call.query)) };
     let app = match world.grants().app(request.value("client_id").unwrap_or("")) {
         Some(app) => app.clone(),
         None => return refused("invalid_client_id", "client identifier invalid"),
     };
     if !app.installed {
-        return refused(
-            "invalid_client",
-            "OAUTH_APPROVAL_ERROR_GENERIC: app must be installed into org",
-        );
+        return refused("invalid_client", "OAUTH_APPROVAL_ERROR_GENERIC: app must be installed into org");
     }
     let redirect_uri = request.value("redirect_uri").unwrap_or("").to_owned();
     let Ok(mut callback) = url::Url::parse(&redirect_uri) else {
-        return refused(
-            "redirect_uri_mismatch",
-            "redirect_uri must match configuration",
-        );
+        return refused("redirect_uri_mismatch", "redirect_uri must match configuration");
     };
     if !app.redirect_uris.is_empty() && !app.redirect_uris.contains(&redirect_uri) {
-        return refused(
-            "redirect_uri_mismatch",
-            "redirect_uri must match configuration",
-        );
+        return refused("redirect_uri_mismatch", "redirect_uri must match configuration");
     }
     let state = request.value("state").map(str::to_owned);
     let mut answer = |pairs: &[(&str, &str)]| {
@@ -45,37 +32,20 @@ pub(crate) fn authorize(world: &World, call: &Call) -> Answer {
         Answer::redirect(callback.to_string())
     };
     if request.value("response_type") != Some("code") {
-        return answer(&[
-            ("error", "unsupported_response_type"),
-            ("error_description", "response type not supported"),
-        ]);
+        return answer(&[("error", "unsupported_response_type"), ("error_description", "response type not supported")]);
     }
-    let challenge = request
-        .value("code_challenge")
-        .filter(|challenge| !challenge.is_empty());
+    let challenge = request.value("code_challenge").filter(|challenge| !challenge.is_empty());
     let method = request.value("code_challenge_method").unwrap_or("S256");
     if method != "S256" || (challenge.is_none() && app.pkce_required) {
-        return answer(&[
-            ("error", "invalid_request"),
-            ("error_description", "missing required code challenge"),
-        ]);
+        return answer(&[("error", "invalid_request"), ("error_description", "missing required code challenge")]);
     }
-    let automatic = request
-        .value("sim_auto")
-        .or(world.config.auto_consent.then_some("allow"));
-    let decision = if call.method == "POST" {
-        request.value("decision")
-    } else {
-        automatic
-    };
+    let automatic = request.value("sim_auto").or(world.config.auto_consent.then_some("allow"));
+    let decision = if call.method == "POST" { request.value("decision") } else { automatic };
     match decision {
         None => consent_page(world, &app, &request),
         Some("allow") => {
             let Some((org, user)) = chosen_org(world, &request) else {
-                return answer(&[
-                    ("error", "access_denied"),
-                    ("error_description", "no such org"),
-                ]);
+                return answer(&[("error", "access_denied"), ("error_description", "no such org")]);
             };
             let code = Code {
                 client_id: app.client_id.clone(),
@@ -83,19 +53,13 @@ pub(crate) fn authorize(world: &World, call: &Call) -> Answer {
                 user,
                 redirect_uri: redirect_uri.clone(),
                 challenge: challenge.map(str::to_owned),
-                scope: request
-                    .value("scope")
-                    .unwrap_or("refresh_token id api")
-                    .to_owned(),
+                scope: request.value("scope").unwrap_or("refresh_token id api").to_owned(),
                 made_ms: world.clock.now_ms(),
             };
             let code = world.grants().issue_code(code);
             answer(&[("code", &code)])
         }
-        Some(_) => answer(&[
-            ("error", "access_denied"),
-            ("error_description", "end-user denied authorization"),
-        ]),
+        Some(_) => answer(&[("error", "access_denied"), ("error_description", "end-user denied authorization")]),
     }
 }
 
@@ -103,17 +67,12 @@ struct Parameters(Vec<(String, String)>);
 
 impl Parameters {
     fn value(&self, name: &str) -> Option<&str> {
-        self.0
-            .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| value.as_str())
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 }
 
 fn pairs(query: &str) -> Vec<(String, String)> {
-    url::form_urlencoded::parse(query.as_bytes())
-        .into_owned()
-        .collect()
+    url::form_urlencoded::parse(query.as_bytes()).into_owned().collect()
 }
 
 /// The org of `sim_org`, of `login_hint`, or the first.
@@ -159,24 +118,14 @@ fn consent_page(world: &World, app: &AppSpec, request: &Parameters) -> Answer {
         .0
         .iter()
         .filter(|(name, _)| name != "sim_org")
-        .map(|(name, value)| {
-            format!(
-                "<input type=\"hidden\" name=\"{}\" value=\"{}\">",
-                escaped(name),
-                escaped(value)
-            )
-        })
+        .map(|(name, value)| format!("<input type=\"hidden\" name=\"{}\" value=\"{}\">", escaped(name), escaped(value)))
         .collect();
     let chosen = chosen_org(world, request).map(|(org, _)| org);
     let orgs: String = world
         .read()
         .iter()
         .map(|org| {
-            let selected = if Some(org.id) == chosen {
-                " selected"
-            } else {
-                ""
-            };
+            let selected = if Some(org.id) == chosen { " selected" } else { "" };
             format!(
                 "<option value=\"{}\"{selected}>{} ({})</option>",
                 org.id,
@@ -209,9 +158,5 @@ fn consent_page(world: &World, app: &AppSpec, request: &Parameters) -> Answer {
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
-        .replace('\'', "&#39;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
 }

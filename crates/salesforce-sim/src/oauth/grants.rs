@@ -101,10 +101,7 @@ pub(crate) enum BadCode {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Refreshed {
     /// The grant lives; with rotation, its new token.
-    Alive {
-        grant: usize,
-        rotated: Option<String>,
-    },
+    Alive { grant: usize, rotated: Option<String> },
     /// Unknown, revoked or pushed out.
     Dead,
     /// Rotated out before: taken for theft, the whole grant dies.
@@ -123,11 +120,7 @@ pub(crate) struct Grants {
 
 impl Grants {
     pub(crate) fn new(apps: Vec<AppSpec>, timeout_ms: i64) -> Self {
-        Self {
-            apps,
-            timeout_ms,
-            ..Self::default()
-        }
+        Self { apps, timeout_ms, ..Self::default() }
     }
 
     pub(crate) fn app(&self, client_id: &str) -> Option<&AppSpec> {
@@ -154,11 +147,7 @@ impl Grants {
         verifier: Option<&str>,
         now_ms: i64,
     ) -> Result<Code, BadCode> {
-        let code = self
-            .codes
-            .remove(code)
-            .filter(|code| code.client_id == client_id)
-            .ok_or(BadCode::Unknown)?;
+        let code = self.codes.remove(code).filter(|code| code.client_id == client_id).ok_or(BadCode::Unknown)?;
         if now_ms - code.made_ms > CODE_MS {
             return Err(BadCode::Expired);
         }
@@ -167,28 +156,14 @@ impl Grants {
         }
         let proven = match &code.challenge {
             None => true,
-            Some(challenge) => {
-                verifier.is_some_and(|verifier| challenge_of(verifier) == *challenge)
-            }
+            Some(challenge) => verifier.is_some_and(|verifier| challenge_of(verifier) == *challenge),
         };
-        if proven {
-            Ok(code)
-        } else {
-            Err(BadCode::Verifier)
-        }
+        if proven { Ok(code) } else { Err(BadCode::Verifier) }
     }
 
     /// Records an approval; the sixth of a user for an app revokes the oldest.
-    pub(crate) fn approve(
-        &mut self,
-        client_id: &str,
-        org: Id,
-        user: Id,
-        scope: &str,
-    ) -> (usize, Option<String>) {
-        let offline = scope
-            .split_whitespace()
-            .any(|word| matches!(word, "refresh_token" | "offline_access"));
+    pub(crate) fn approve(&mut self, client_id: &str, org: Id, user: Id, scope: &str) -> (usize, Option<String>) {
+        let offline = scope.split_whitespace().any(|word| matches!(word, "refresh_token" | "offline_access"));
         let refresh = offline.then(|| format!("5Aep861{}", random_text(80)));
         let grant = Grant {
             client_id: client_id.to_owned(),
@@ -224,9 +199,10 @@ impl Grants {
 
     /// Presents a refresh token.
     pub(crate) fn refresh(&mut self, token: &str, client_id: &str, rotation: bool) -> Refreshed {
-        let current = self.grants.iter().position(|grant| {
-            grant.refresh.as_deref() == Some(token) && grant.client_id == client_id
-        });
+        let current = self
+            .grants
+            .iter()
+            .position(|grant| grant.refresh.as_deref() == Some(token) && grant.client_id == client_id);
         if let Some(place) = current {
             if self.grants[place].dead {
                 return Refreshed::Dead;
@@ -236,15 +212,9 @@ impl Grants {
                 let old = self.grants[place].refresh.replace(new.clone());
                 self.grants[place].retired.extend(old);
             }
-            return Refreshed::Alive {
-                grant: place,
-                rotated,
-            };
+            return Refreshed::Alive { grant: place, rotated };
         }
-        let retired = self
-            .grants
-            .iter()
-            .position(|grant| grant.retired.iter().any(|old| old == token));
+        let retired = self.grants.iter().position(|grant| grant.retired.iter().any(|old| old == token));
         match retired {
             Some(place) => {
                 self.kill(place);
@@ -255,20 +225,8 @@ impl Grants {
     }
 
     /// Opens a session and names its access token: the 15-character org id, `!`, the rest.
-    pub(crate) fn open_session(
-        &mut self,
-        org: Id,
-        user: Id,
-        scope: &str,
-        grant: Option<usize>,
-        now_ms: i64,
-    ) -> String {
-        let token = format!(
-            "{}!AQEAQ{}.{}",
-            org.short(),
-            random_text(60),
-            random_text(30)
-        );
+    pub(crate) fn open_session(&mut self, org: Id, user: Id, scope: &str, grant: Option<usize>, now_ms: i64) -> String {
+        let token = format!("{}!AQEAQ{}.{}", org.short(), random_text(60), random_text(30));
         let session = Session {
             org,
             user,
@@ -284,10 +242,7 @@ impl Grants {
     /// The session of a token. Use extends it, once half of its time has passed.
     pub(crate) fn session(&mut self, token: &str, now_ms: i64) -> Option<Session> {
         let timeout_ms = self.timeout_ms;
-        let session = self
-            .sessions
-            .get_mut(token)
-            .filter(|session| now_ms < session.expires_ms)?;
+        let session = self.sessions.get_mut(token).filter(|session| now_ms < session.expires_ms)?;
         if now_ms - session.touched_ms > timeout_ms / 2 {
             session.touched_ms = now_ms;
             session.expires_ms = now_ms + timeout_ms;
@@ -302,8 +257,7 @@ impl Grants {
 
     /// Ends every session of an org (of all orgs when absent); refresh tokens stay.
     pub(crate) fn end_sessions(&mut self, org: Option<Id>) {
-        self.sessions
-            .retain(|_, session| org.is_some_and(|org| session.org != org));
+        self.sessions.retain(|_, session| org.is_some_and(|org| session.org != org));
     }
 
     /// Revokes a refresh token with its sessions, or a single session.
@@ -311,10 +265,7 @@ impl Grants {
         if self.end_session(token) {
             return true;
         }
-        let grant = self
-            .grants
-            .iter()
-            .position(|grant| !grant.dead && grant.refresh.as_deref() == Some(token));
+        let grant = self.grants.iter().position(|grant| !grant.dead && grant.refresh.as_deref() == Some(token));
         grant.map(|grant| self.kill(grant)).is_some()
     }
 
@@ -330,8 +281,7 @@ impl Grants {
 
     fn kill(&mut self, grant: usize) {
         self.grants[grant].dead = true;
-        self.sessions
-            .retain(|_, session| session.grant != Some(grant));
+        self.sessions.retain(|_, session| session.grant != Some(grant));
     }
 }
 
@@ -342,8 +292,7 @@ pub(crate) fn challenge_of(verifier: &str) -> String {
 
 /// Base64 HMAC-SHA256 over `id` + `issued_at`.
 pub(crate) fn signature(secret: &str, id: &str, issued_at: &str) -> String {
-    let mut mac =
-        Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("HMAC takes a key of any length");
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("HMAC takes a key of any length");
     mac.update(id.as_bytes());
     mac.update(issued_at.as_bytes());
     STANDARD.encode(mac.finalize().into_bytes())
@@ -352,9 +301,7 @@ pub(crate) fn signature(secret: &str, id: &str, issued_at: &str) -> String {
 fn random_text(length: usize) -> String {
     const LETTERS: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_";
     let mut random = rand::rng();
-    (0..length)
-        .map(|_| char::from(LETTERS[random.random_range(0..LETTERS.len())]))
-        .collect()
+    (0..length).map(|_| char::from(LETTERS[random.random_range(0..LETTERS.len())])).collect()
 }
 
 #[cfg(test)]
@@ -366,14 +313,7 @@ mod tests {
     fn grants() -> (Grants, Id, Id) {
         let org = Id::numbered("00D", "Kd", 1);
         let user = Id::numbered("005", "Kd", 1);
-        (
-            Grants {
-                timeout_ms: 7_200_000,
-                ..Grants::default()
-            },
-            org,
-            user,
-        )
+        (Grants { timeout_ms: 7_200_000, ..Grants::default() }, org, user)
     }
 
     #[test]
@@ -391,20 +331,11 @@ mod tests {
     #[test]
     fn the_sixth_approval_revokes_the_oldest_and_no_other() {
         let (mut grants, org, user) = grants();
-        let tokens: Vec<String> = (0..6)
-            .map(|_| {
-                grants
-                    .approve(APP, org, user, "api refresh_token")
-                    .1
-                    .unwrap()
-            })
-            .collect();
+        let tokens: Vec<String> =
+            (0..6).map(|_| grants.approve(APP, org, user, "api refresh_token").1.unwrap()).collect();
         assert_eq!(grants.refresh(&tokens[0], APP, false), Refreshed::Dead);
         for token in &tokens[1..] {
-            assert!(matches!(
-                grants.refresh(token, APP, false),
-                Refreshed::Alive { .. }
-            ));
+            assert!(matches!(grants.refresh(token, APP, false), Refreshed::Alive { .. }));
         }
     }
 
@@ -413,17 +344,11 @@ mod tests {
         let (mut grants, org, user) = grants();
         let (grant, old) = grants.approve(APP, org, user, "api refresh_token");
         let access = grants.open_session(org, user, "api", Some(grant), 0);
-        let Refreshed::Alive {
-            rotated: Some(new), ..
-        } = grants.refresh(old.as_ref().unwrap(), APP, true)
-        else {
+        let Refreshed::Alive { rotated: Some(new), .. } = grants.refresh(old.as_ref().unwrap(), APP, true) else {
             panic!("the first refresh works")
         };
         assert!(grants.session(&access, 1).is_some());
-        assert_eq!(
-            grants.refresh(old.as_ref().unwrap(), APP, true),
-            Refreshed::Reused
-        );
+        assert_eq!(grants.refresh(old.as_ref().unwrap(), APP, true), Refreshed::Reused);
         assert_eq!(grants.refresh(&new, APP, true), Refreshed::Dead);
         assert!(grants.session(&access, 1).is_none());
     }
@@ -433,15 +358,9 @@ mod tests {
         let (mut grants, org, user) = grants();
         let token = grants.open_session(org, user, "api", None, 0);
         assert!(grants.session(&token, 3_000_000).is_some());
-        assert!(
-            grants.session(&token, 7_200_001).is_none(),
-            "early use did not extend it"
-        );
+        assert!(grants.session(&token, 7_200_001).is_none(), "early use did not extend it");
         let token = grants.open_session(org, user, "api", None, 0);
         assert!(grants.session(&token, 4_000_000).is_some());
-        assert!(
-            grants.session(&token, 7_200_001).is_some(),
-            "use after half of the time did"
-        );
+        assert!(grants.session(&token, 7_200_001).is_some(), "use after half of the time did");
     }
 }

@@ -12,11 +12,7 @@ fn plain(status: u16, text: &str) -> Answer {
 
 /// `GET /id/<org>/<user>`.
 pub(crate) fn identity(world: &World, call: &Call) -> Answer {
-    let Some(token) = call
-        .token()
-        .map(str::to_owned)
-        .or_else(|| call.parameter("oauth_token"))
-    else {
+    let Some(token) = call.token().map(str::to_owned).or_else(|| call.parameter("oauth_token")) else {
         return plain(403, "Missing_OAuth_Token");
     };
     let Some(session) = world.session(&token) else {
@@ -39,12 +35,8 @@ pub(crate) fn identity(world: &World, call: &Call) -> Answer {
     }
     let base = world.base_url();
     let instance = world.instance_url(session.org);
-    let username = world
-        .read()
-        .iter()
-        .find(|org| org.id == session.org)
-        .map(|org| org.spec.username.clone())
-        .unwrap_or_default();
+    let username =
+        world.read().iter().find(|org| org.id == session.org).map(|org| org.spec.username.clone()).unwrap_or_default();
     let data = format!("{instance}/services/data/v{{version}}");
     Answer::json(
         200,
@@ -67,12 +59,8 @@ pub(crate) fn userinfo(world: &World, call: &Call) -> Answer {
     let Some(session) = call.token().and_then(|token| world.session(token)) else {
         return plain(403, "Bad_OAuth_Token");
     };
-    let username = world
-        .read()
-        .iter()
-        .find(|org| org.id == session.org)
-        .map(|org| org.spec.username.clone())
-        .unwrap_or_default();
+    let username =
+        world.read().iter().find(|org| org.id == session.org).map(|org| org.spec.username.clone()).unwrap_or_default();
     Answer::json(
         200,
         &json!({

@@ -8,10 +8,7 @@ pub(crate) fn login(world: &World, call: &Call) -> Answer {
     let body = String::from_utf8_lossy(&call.body);
     let credentials = element(&body, "username").zip(element(&body, "password"));
     let Some((username, password)) = credentials.filter(|_| call.method == "POST") else {
-        return fault(
-            "UNKNOWN_EXCEPTION",
-            "UNKNOWN_EXCEPTION: only login is supported",
-        );
+        return fault("UNKNOWN_EXCEPTION", "UNKNOWN_EXCEPTION: only login is supported");
     };
     let Some((org, user)) = world.log_in(&username, &password) else {
         return fault(
@@ -20,20 +17,9 @@ pub(crate) fn login(world: &World, call: &Call) -> Answer {
         );
     };
     let version = call.segments().pop().unwrap_or_default();
-    let token = world
-        .grants()
-        .open_session(org, user, "id api", None, world.clock.now_ms());
-    let server = format!(
-        "{}/services/Soap/u/{version}/{}",
-        world.instance_url(org),
-        org.short()
-    );
-    let name = world
-        .read()
-        .iter()
-        .find(|known| known.id == org)
-        .map(|org| org.name.clone())
-        .unwrap_or_default();
+    let token = world.grants().open_session(org, user, "id api", None, world.clock.now_ms());
+    let server = format!("{}/services/Soap/u/{version}/{}", world.instance_url(org), org.short());
+    let name = world.read().iter().find(|known| known.id == org).map(|org| org.name.clone()).unwrap_or_default();
     let body = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?><soapenv:Envelope xmlns:soapenv=\"http://schemas.xmlsoap.org/soap/envelope/\" \
          xmlns=\"urn:partner.soap.sforce.com\" xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\"><soapenv:Body><loginResponse><result>\
@@ -84,7 +70,5 @@ fn unescaped(text: &str) -> String {
 }
 
 pub(super) fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

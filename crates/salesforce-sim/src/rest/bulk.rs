@@ -16,14 +16,8 @@ use crate::soql::{self, Access, Answer as Found, ast};
 use crate::wire::{Answer, CSV};
 use crate::world::lock;
 
-const DELIMITERS: [(&str, u8); 6] = [
-    ("BACKQUOTE", b'`'),
-    ("CARET", b'^'),
-    ("COMMA", b','),
-    ("PIPE", b'|'),
-    ("SEMICOLON", b';'),
-    ("TAB", b'\t'),
-];
+const DELIMITERS: [(&str, u8); 6] =
+    [("BACKQUOTE", b'`'), ("CARET", b'^'), ("COMMA", b','), ("PIPE", b'|'), ("SEMICOLON", b';'), ("TAB", b'\t')];
 const LINE_ENDINGS: [(&str, &[u8]); 2] = [("LF", b"\n"), ("CRLF", b"\r\n")];
 const MOST_JOBS: u64 = 10_000;
 const MOST_PAGES: usize = 5;
@@ -34,41 +28,29 @@ pub(super) fn create(request: &Request<'_>) -> Result<Answer, Refusal> {
     let text = |name: &str, default: &str| body[name].as_str().unwrap_or(default).to_owned();
     let operation = text("operation", "");
     if !matches!(operation.as_str(), "query" | "queryAll") {
-        return Err(Refusal::bad(
-            "API_ERROR",
-            format!("Unsupported operation: {operation}"),
-        ));
+        return Err(Refusal::bad("API_ERROR", format!("Unsupported operation: {operation}")));
     }
     let invalid = |what: &str| Refusal::bad("API_ERROR", format!("Invalid {what}"));
     if text("contentType", "CSV") != "CSV" {
         return Err(invalid("contentType"));
     }
     let delimiter = text("columnDelimiter", "COMMA");
-    let delimiter = DELIMITERS
-        .into_iter()
-        .find(|(name, _)| *name == delimiter)
-        .ok_or_else(|| invalid("columnDelimiter"))?;
+    let delimiter =
+        DELIMITERS.into_iter().find(|(name, _)| *name == delimiter).ok_or_else(|| invalid("columnDelimiter"))?;
     let line_ending = text("lineEnding", "LF");
-    let line_ending = LINE_ENDINGS
-        .into_iter()
-        .find(|(name, _)| *name == line_ending)
-        .ok_or_else(|| invalid("lineEnding"))?;
+    let line_ending =
+        LINE_ENDINGS.into_iter().find(|(name, _)| *name == line_ending).ok_or_else(|| invalid("lineEnding"))?;
     let soql_text = text("query", "");
     let now_ms = request.world.clock.now_ms();
     request.with_org(|org| {
         if lock(&org.jobs).made() >= MOST_JOBS {
-            return Err(Refusal::bad(
-                "LIMIT_EXCEEDED",
-                "Max bulk v2 query jobs (10000) per 24 hrs has been reached",
-            ));
+            return Err(Refusal::bad("LIMIT_EXCEEDED", "Max bulk v2 query jobs (10000) per 24 hrs has been reached"));
         }
         let query = soql::parse(&soql_text).map_err(|malformed| malformed.refusal(&soql_text))?;
         let columns = columns(org, &query, &soql_text)?;
         let (plan, found) = super::query::run(org, &soql_text, now_ms, operation == "queryAll")?;
         let Found::Rows(rows) = found else {
-            return Err(unsupported(
-                "Aggregate Relationships not supported in Bulk Query",
-            ));
+            return Err(unsupported("Aggregate Relationships not supported in Bulk Query"));
         };
         let mut jobs = lock(&org.jobs);
         let job = Job {
@@ -99,11 +81,7 @@ fn unsupported(message: &str) -> Refusal {
 }
 
 /// The columns of the CSV; refuses what Bulk can't do.
-pub(super) fn columns(
-    org: &Org,
-    query: &ast::Query,
-    text: &str,
-) -> Result<Vec<(String, Access)>, Refusal> {
+pub(super) fn columns(org: &Org, query: &ast::Query, text: &str) -> Result<Vec<(String, Access)>, Refusal> {
     let object = &query.from.segments[0];
     let aggregates = |item: &ast::Item| matches!(item, ast::Item::Count | ast::Item::Call { .. });
     if !query.group_by.is_empty() || query.select.iter().any(aggregates) {
@@ -112,43 +90,27 @@ pub(super) fn columns(
         ));
     }
     if query.offset.is_some() {
-        return Err(unsupported(
-            "Implementation restriction: OFFSET is not supported in Bulk Query",
-        ));
+        return Err(unsupported("Implementation restriction: OFFSET is not supported in Bulk Query"));
     }
-    let table = org.visible_table(object).filter(|_| {
-        query
-            .select
-            .iter()
-            .all(|item| matches!(item, ast::Item::Field(_)))
-    });
+    let table =
+        org.visible_table(object).filter(|_| query.select.iter().all(|item| matches!(item, ast::Item::Field(_))));
     let Some(table) = table else {
         // Lets the ordinary checks name an unknown object first.
         soql::plan(org, query, 0).map_err(|malformed| malformed.refusal(text))?;
-        return Err(unsupported(
-            "Implementation restriction: FIELDS() is not supported in Bulk Query",
-        ));
+        return Err(unsupported("Implementation restriction: FIELDS() is not supported in Bulk Query"));
     };
-    if !matches!(
-        org.tables[table].schema.name,
-        "Account" | "Contact" | "Lead" | "Opportunity" | "User"
-    ) {
-        return Err(Refusal::bad(
-            "INVALIDENTITY",
-            format!("Entity '{object}' is not supported by the Bulk API."),
-        ));
+    if !matches!(org.tables[table].schema.name, "Account" | "Contact" | "Lead" | "Opportunity" | "User") {
+        return Err(Refusal::bad("INVALIDENTITY", format!("Entity '{object}' is not supported by the Bulk API.")));
     }
     let mut columns = Vec::new();
     for item in &query.select {
         let ast::Item::Field(path) = item else {
             continue;
         };
-        let field = soql::resolve(org, table, path, query.alias.as_deref())
-            .map_err(|malformed| malformed.refusal(text))?;
+        let field =
+            soql::resolve(org, table, path, query.alias.as_deref()).map_err(|malformed| malformed.refusal(text))?;
         if field.kind == Kind::Address {
-            return Err(unsupported(
-                "Selecting compound data not supported in Bulk Query",
-            ));
+            return Err(unsupported("Selecting compound data not supported in Bulk Query"));
         }
         columns.push((path.text(), field.access));
     }
@@ -156,16 +118,8 @@ pub(super) fn columns(
 }
 
 /// Runs `work` on the job of the path.
-fn with_job<T>(
-    request: &Request<'_>,
-    work: impl FnOnce(&Org, &mut Job) -> Result<T, Refusal>,
-) -> Result<T, Refusal> {
-    let id: Id = request
-        .call
-        .segments()
-        .get(5)
-        .and_then(|text| text.parse().ok())
-        .ok_or_else(Refusal::not_found)?;
+fn with_job<T>(request: &Request<'_>, work: impl FnOnce(&Org, &mut Job) -> Result<T, Refusal>) -> Result<T, Refusal> {
+    let id: Id = request.call.segments().get(5).and_then(|text| text.parse().ok()).ok_or_else(Refusal::not_found)?;
     let now_ms = request.world.clock.now_ms();
     request.with_org(|org| {
         let mut jobs = lock(&org.jobs);
@@ -181,15 +135,9 @@ pub(super) fn poll(request: &Request<'_>) -> Result<Answer, Refusal> {
         if !job.state.is_over() {
             job.polls += 1;
             job.changed_ms = now_ms;
-            job.state = if job.polls > polls_in_progress {
-                State::JobComplete
-            } else {
-                State::InProgress
-            };
+            job.state = if job.polls > polls_in_progress { State::JobComplete } else { State::InProgress };
             match request.fault {
-                Some(Fault::BulkFailed { message }) => {
-                    (job.state, job.error) = (State::Failed, message.clone())
-                }
+                Some(Fault::BulkFailed { message }) => (job.state, job.error) = (State::Failed, message.clone()),
                 Some(Fault::BulkAborted) => job.state = State::Aborted,
                 _ => {}
             }
@@ -202,19 +150,12 @@ pub(super) fn poll(request: &Request<'_>) -> Result<Answer, Refusal> {
 fn finished(request: &Request<'_>) -> Result<Job, Refusal> {
     with_job(request, |_, job| {
         if job.version != request.version {
-            return Err(Refusal::new(
-                409,
-                "API_ERROR",
-                format!("The API version of the job is v{}", job.version),
-            ));
+            return Err(Refusal::new(409, "API_ERROR", format!("The API version of the job is v{}", job.version)));
         }
         if job.state != State::JobComplete {
             return Err(Refusal::bad(
                 "API_ERROR",
-                format!(
-                    "Results are not available: the job is in state {}",
-                    job.state.name()
-                ),
+                format!("Results are not available: the job is in state {}", job.state.name()),
             ));
         }
         Ok(job.clone())
@@ -229,29 +170,17 @@ fn position(locator: Option<String>, rows: usize) -> Result<usize, Refusal> {
     let Some(locator) = locator.filter(|locator| !locator.is_empty()) else {
         return Ok(0);
     };
-    let decoded = STANDARD_NO_PAD
-        .decode(locator.trim_end_matches('='))
-        .ok()
-        .and_then(|bytes| String::from_utf8(bytes).ok());
-    let from = decoded
-        .and_then(|text| text.parse().ok())
-        .filter(|from| *from < rows);
-    from.ok_or_else(|| {
-        Refusal::bad(
-            "INVALID_QUERY_LOCATOR",
-            format!("invalid locator: {locator}"),
-        )
-    })
+    let decoded =
+        STANDARD_NO_PAD.decode(locator.trim_end_matches('=')).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let from = decoded.and_then(|text| text.parse().ok()).filter(|from| *from < rows);
+    from.ok_or_else(|| Refusal::bad("INVALID_QUERY_LOCATOR", format!("invalid locator: {locator}")))
 }
 
 /// `GET …/jobs/query/<id>/results`.
 pub(super) fn results(request: &Request<'_>) -> Result<Answer, Refusal> {
     let job = finished(request)?;
-    let asked = request
-        .call
-        .parameter("maxRecords")
-        .and_then(|text| text.parse::<usize>().ok())
-        .filter(|most| *most > 0);
+    let asked =
+        request.call.parameter("maxRecords").and_then(|text| text.parse::<usize>().ok()).filter(|most| *most > 0);
     let most = asked.unwrap_or(request.world.config.bulk_page_rows);
     let most = match request.fault {
         Some(Fault::ShrinkPages { rows }) => most.min((*rows).max(1)),
@@ -260,11 +189,7 @@ pub(super) fn results(request: &Request<'_>) -> Result<Answer, Refusal> {
     let from = position(request.call.parameter("locator"), job.rows.len())?;
     let to = (from + most).min(job.rows.len());
     let rows = &job.rows[from..to];
-    let next = if to < job.rows.len() {
-        locator(to)
-    } else {
-        "null".to_owned()
-    };
+    let next = if to < job.rows.len() { locator(to) } else { "null".to_owned() };
     let body = match request.fault {
         Some(Fault::EmptyResult { newline }) if rows.is_empty() => {
             if *newline {
@@ -274,16 +199,9 @@ pub(super) fn results(request: &Request<'_>) -> Result<Answer, Refusal> {
             }
         }
         fault => {
-            let kept = if matches!(fault, Some(Fault::RowMissing)) {
-                &rows[..rows.len().saturating_sub(1)]
-            } else {
-                rows
-            };
-            let form = Csv {
-                columns: &job.columns,
-                delimiter: job.delimiter.1,
-                line_ending: job.line_ending.1,
-            };
+            let kept =
+                if matches!(fault, Some(Fault::RowMissing)) { &rows[..rows.len().saturating_sub(1)] } else { rows };
+            let form = Csv { columns: &job.columns, delimiter: job.delimiter.1, line_ending: job.line_ending.1 };
             request.with_org(|org| {
                 let mut body = Vec::with_capacity(kept.len() * 256 + 256);
                 render::csv(org, job.plan.table, kept, &form, &mut body);
@@ -291,9 +209,7 @@ pub(super) fn results(request: &Request<'_>) -> Result<Answer, Refusal> {
             })?
         }
     };
-    Ok(Answer::new(200, CSV, body)
-        .with("sforce-numberofrecords", rows.len().to_string())
-        .with("sforce-locator", next))
+    Ok(Answer::new(200, CSV, body).with("sforce-numberofrecords", rows.len().to_string()).with("sforce-locator", next))
 }
 
 /// `GET …/jobs/query/<id>/resultPages`.
@@ -307,11 +223,7 @@ pub(super) fn pages(request: &Request<'_>) -> Result<Answer, Refusal> {
         .iter()
         .take(MOST_PAGES)
         .map(|start| {
-            let locator = if *start == 0 {
-                String::new()
-            } else {
-                format!("?locator={}", locator(*start))
-            };
+            let locator = if *start == 0 { String::new() } else { format!("?locator={}", locator(*start)) };
             json!({ "resultUrl": format!("{base}/results{locator}") })
         })
         .collect();
@@ -326,19 +238,13 @@ pub(super) fn pages(request: &Request<'_>) -> Result<Answer, Refusal> {
 pub(super) fn abort(request: &Request<'_>) -> Result<Answer, Refusal> {
     let body = request.call.json()?;
     if body["state"] != "Aborted" {
-        return Err(Refusal::bad(
-            "API_ERROR",
-            "The only state a query job can be set to is Aborted",
-        ));
+        return Err(Refusal::bad("API_ERROR", "The only state a query job can be set to is Aborted"));
     }
     with_job(request, |_, job| {
         if job.state.is_over() {
             return Err(Refusal::bad(
                 "API_ERROR",
-                format!(
-                    "The job is in state {} and can't be aborted",
-                    job.state.name()
-                ),
+                format!("The job is in state {} and can't be aborted", job.state.name()),
             ));
         }
         job.state = State::Aborted;
@@ -352,28 +258,16 @@ pub(super) fn delete(request: &Request<'_>) -> Result<Answer, Refusal> {
         if job.state.is_over() {
             Ok(job.id)
         } else {
-            Err(Refusal::bad(
-                "API_ERROR",
-                "A job in progress can't be deleted",
-            ))
+            Err(Refusal::bad("API_ERROR", "A job in progress can't be deleted"))
         }
     })?;
-    request.with_org(|org| {
-        if lock(&org.jobs).forget(id) {
-            Ok(Answer::empty(204))
-        } else {
-            Err(Refusal::not_found())
-        }
-    })
+    request.with_org(|org| if lock(&org.jobs).forget(id) { Ok(Answer::empty(204)) } else { Err(Refusal::not_found()) })
 }
 
 /// `GET …/jobs/query`.
 pub(super) fn list(request: &Request<'_>) -> Result<Answer, Refusal> {
     request.with_org(|org| {
         let records: Vec<Json> = lock(&org.jobs).all().map(|job| job.to_json(true)).collect();
-        Ok(Answer::json(
-            200,
-            &json!({ "done": true, "records": records, "nextRecordsUrl": null }),
-        ))
+        Ok(Answer::json(200, &json!({ "done": true, "records": records, "nextRecordsUrl": null })))
     })
 }

@@ -35,14 +35,9 @@ pub(super) fn batch(request: &Request<'_>) -> Result<Answer, Refusal> {
     let (_, parts) = parts(request, "batchRequests")?;
     let answers: Vec<Answer> = parts.iter().map(|part| inner(request, part)).collect();
     let failed = answers.iter().any(|answer| answer.status >= 400);
-    let results: Vec<Json> = answers
-        .iter()
-        .map(|answer| json!({ "statusCode": answer.status, "result": answer.body_json() }))
-        .collect();
-    Ok(Answer::json(
-        200,
-        &json!({ "hasErrors": failed, "results": results }),
-    ))
+    let results: Vec<Json> =
+        answers.iter().map(|answer| json!({ "statusCode": answer.status, "result": answer.body_json() })).collect();
+    Ok(Answer::json(200, &json!({ "hasErrors": failed, "results": results })))
 }
 
 fn parts(request: &Request<'_>, list: &str) -> Result<(Json, Vec<Json>), Refusal> {
@@ -50,15 +45,10 @@ fn parts(request: &Request<'_>, list: &str) -> Result<(Json, Vec<Json>), Refusal
         return Err(Refusal::method(&request.call.method, "POST"));
     }
     let body = request.call.json()?;
-    let parts = body[list]
-        .as_array()
-        .cloned()
-        .ok_or_else(|| Refusal::bad("JSON_PARSER_ERROR", format!("missing {list}")))?;
+    let parts =
+        body[list].as_array().cloned().ok_or_else(|| Refusal::bad("JSON_PARSER_ERROR", format!("missing {list}")))?;
     if parts.len() > MOST_PARTS {
-        return Err(Refusal::bad(
-            "LIMIT_EXCEEDED",
-            "You can't have more than 25 subrequests in a single request",
-        ));
+        return Err(Refusal::bad("LIMIT_EXCEEDED", "You can't have more than 25 subrequests in a single request"));
     }
     Ok((body, parts))
 }
@@ -73,32 +63,19 @@ fn inner(outer: &Request<'_>, part: &Json) -> Answer {
     } else {
         format!("/services/data/{}", path.trim_start_matches('/'))
     };
-    let body = ["body", "richInput"]
-        .iter()
-        .find_map(|key| part.get(*key))
-        .filter(|body| !body.is_null());
+    let body = ["body", "richInput"].iter().find_map(|key| part.get(*key)).filter(|body| !body.is_null());
     let call = Call {
-        method: part["method"]
-            .as_str()
-            .unwrap_or("GET")
-            .to_ascii_uppercase(),
+        method: part["method"].as_str().unwrap_or("GET").to_ascii_uppercase(),
         path,
         query: query.to_owned(),
         headers: outer.call.headers.clone(),
-        body: body
-            .map(|body| body.to_string().into_bytes())
-            .unwrap_or_default(),
+        body: body.map(|body| body.to_string().into_bytes()).unwrap_or_default(),
     };
     let endpoint = Endpoint::of(&call);
     if matches!(endpoint, Endpoint::Composite | Endpoint::CompositeBatch) || !endpoint.counts() {
         return Refusal::not_found().into();
     }
-    let request = Request {
-        world: outer.world,
-        call: &call,
-        version: outer.version,
-        org: outer.org,
-        fault: outer.fault,
-    };
+    let request =
+        Request { world: outer.world, call: &call, version: outer.version, org: outer.org, fault: outer.fault };
     super::answer(&request, endpoint).into()
 }

@@ -38,11 +38,7 @@ pub(super) fn record_count(request: &Request<'_>) -> Result<Answer, Refusal> {
         let wanted = request.call.parameter("sObjects");
         let names: Vec<String> = match &wanted {
             Some(list) => list.split(',').map(|name| name.trim().to_owned()).collect(),
-            None => org
-                .tables
-                .iter()
-                .map(|table| table.schema.name.to_owned())
-                .collect(),
+            None => org.tables.iter().map(|table| table.schema.name.to_owned()).collect(),
         };
         let counts: Vec<_> = names
             .iter()

@@ -80,15 +80,8 @@ fn resources(version: &str) -> Answer {
         "chatter",
         "actions",
     ];
-    let map: serde_json::Map<String, Json> = names
-        .iter()
-        .map(|name| {
-            (
-                (*name).to_owned(),
-                json!(format!("/services/data/v{version}/{name}")),
-            )
-        })
-        .collect();
+    let map: serde_json::Map<String, Json> =
+        names.iter().map(|name| ((*name).to_owned(), json!(format!("/services/data/v{version}/{name}")))).collect();
     Answer::json(200, &Json::Object(map))
 }
 
@@ -110,9 +103,7 @@ pub(crate) fn object_of(
     soql: Option<&str>,
 ) -> Option<String> {
     if let Some(soql) = soql {
-        let mut words = soql
-            .split_whitespace()
-            .skip_while(|word| !word.eq_ignore_ascii_case("FROM"));
+        let mut words = soql.split_whitespace().skip_while(|word| !word.eq_ignore_ascii_case("FROM"));
         return words.nth(1).map(str::to_owned);
     }
     let segments = call.segments();
@@ -133,30 +124,16 @@ pub(crate) fn object_of(
             let id: Id = segments.get(5)?.parse().ok()?;
             Some(lock(&org.jobs).find(id, now_ms)?.object.to_owned())
         }
-        Endpoint::Describe
-        | Endpoint::Updated
-        | Endpoint::Deleted
-        | Endpoint::Write
-        | Endpoint::Sobjects => segments.get(4).cloned(),
-        Endpoint::Record => segments
-            .get(if segments.get(3)? == "composite" {
-                5
-            } else {
-                4
-            })
-            .cloned(),
+        Endpoint::Describe | Endpoint::Updated | Endpoint::Deleted | Endpoint::Write | Endpoint::Sobjects => {
+            segments.get(4).cloned()
+        }
+        Endpoint::Record => segments.get(if segments.get(3)? == "composite" { 5 } else { 4 }).cloned(),
         _ => None,
     }
 }
 
 /// Renders every row that a query finds, once, and keeps the bytes for the pages to come.
-pub(crate) fn warm(
-    org: &crate::org::Org,
-    text: &str,
-    csv: bool,
-    version: &str,
-    now_ms: i64,
-) -> Result<Json, Refusal> {
+pub(crate) fn warm(org: &crate::org::Org, text: &str, csv: bool, version: &str, now_ms: i64) -> Result<Json, Refusal> {
     let (plan, found) = query::run(org, text, now_ms, true)?;
     let crate::soql::Answer::Rows(rows) = found else {
         return Ok(json!({ "rows": 0 }));
@@ -165,20 +142,14 @@ pub(crate) fn warm(
     if csv {
         let query = crate::soql::parse(text).map_err(|malformed| malformed.refusal(text))?;
         let columns = bulk::columns(org, &query, text)?;
-        let form = crate::render::Csv {
-            columns: &columns,
-            delimiter: b',',
-            line_ending: b"\n",
-        };
+        let form = crate::render::Csv { columns: &columns, delimiter: b',', line_ending: b"\n" };
         org.tables[plan.table].rendered.warm(&form.list());
         for part in rows.chunks(1_000) {
             out.clear();
             crate::render::csv(org, plan.table, part, &form, &mut out);
         }
     } else {
-        org.tables[plan.table]
-            .rendered
-            .warm(&crate::render::json_list(&plan, version));
+        org.tables[plan.table].rendered.warm(&crate::render::json_list(&plan, version));
         for part in rows.chunks(1_000) {
             out.clear();
             crate::render::records(org, &plan, part, version, &mut out);

@@ -19,12 +19,7 @@ const SMALLEST_PAGE: usize = 200;
 const WIDE_PAGE: usize = 200;
 
 /// Parses, binds and runs a query.
-pub(super) fn run(
-    org: &Org,
-    text: &str,
-    now_ms: i64,
-    deleted: bool,
-) -> Result<(Plan, Found), Refusal> {
+pub(super) fn run(org: &Org, text: &str, now_ms: i64, deleted: bool) -> Result<(Plan, Found), Refusal> {
     let query = soql::parse(text).map_err(|malformed| malformed.refusal(text))?;
     let plan = soql::plan(org, &query, now_ms).map_err(|malformed| malformed.refusal(text))?;
     let found = soql::rows(org, &plan, deleted || query.all_rows);
@@ -37,18 +32,12 @@ pub(super) fn first(request: &Request<'_>) -> Result<Answer, Refusal> {
         .call
         .parameter("q")
         .ok_or_else(|| Refusal::bad("MALFORMED_QUERY", "A query string has to be specified"))?;
-    let deleted = request
-        .call
-        .path
-        .trim_end_matches('/')
-        .ends_with("/queryAll");
+    let deleted = request.call.path.trim_end_matches('/').ends_with("/queryAll");
     let now_ms = request.world.clock.now_ms();
     request.with_org(|org| {
         let (plan, found) = run(org, &text, now_ms, deleted)?;
         let body = match found {
-            Found::Count(count) => {
-                format!("{{\"totalSize\":{count},\"done\":true,\"records\":[]}}").into_bytes()
-            }
+            Found::Count(count) => format!("{{\"totalSize\":{count},\"done\":true,\"records\":[]}}").into_bytes(),
             Found::Aggregates(records) => {
                 serde_json::json!({ "totalSize": records.len(), "done": true, "records": records })
                     .to_string()
@@ -65,14 +54,7 @@ pub(super) fn first(request: &Request<'_>) -> Result<Answer, Refusal> {
                     name
                 });
                 let next = name.map(|name| locator(request.version, deleted, &name, page));
-                page_body(
-                    org,
-                    &plan,
-                    &rows[..page.min(rows.len())],
-                    rows.len(),
-                    next,
-                    request.version,
-                )
+                page_body(org, &plan, &rows[..page.min(rows.len())], rows.len(), next, request.version)
             }
         };
         Ok(Answer::new(200, JSON, body))
@@ -100,18 +82,7 @@ pub(super) fn more(request: &Request<'_>) -> Result<Answer, Refusal> {
         }
         let to = (from + page).min(rows.len());
         let next = (to < rows.len()).then(|| locator(request.version, deleted, name, to));
-        Ok(Answer::new(
-            200,
-            JSON,
-            page_body(
-                org,
-                &plan,
-                &rows[from..to],
-                rows.len(),
-                next,
-                request.version,
-            ),
-        ))
+        Ok(Answer::new(200, JSON, page_body(org, &plan, &rows[from..to], rows.len(), next, request.version)))
     })
 }
 
@@ -120,18 +91,9 @@ fn locator(version: &str, deleted: bool, name: &str, from: usize) -> String {
     format!("/services/data/v{version}/{resource}/{name}-{from}")
 }
 
-fn page_body(
-    org: &Org,
-    plan: &Plan,
-    rows: &[Row],
-    total: usize,
-    next: Option<String>,
-    version: &str,
-) -> Vec<u8> {
+fn page_body(org: &Org, plan: &Plan, rows: &[Row], total: usize, next: Option<String>, version: &str) -> Vec<u8> {
     let mut body = Vec::with_capacity(rows.len() * 512 + 256);
-    body.extend_from_slice(
-        format!("{{\"totalSize\":{total},\"done\":{}", next.is_none()).as_bytes(),
-    );
+    body.extend_from_slice(format!("{{\"totalSize\":{total},\"done\":{}", next.is_none()).as_bytes());
     if let Some(next) = next {
         body.extend_from_slice(b",\"nextRecordsUrl\":");
         write_json_text(&next, &mut body);
@@ -152,20 +114,12 @@ fn page_body(
 
 /// What was asked for in `Sforce-Query-Options: batchSize=…`, within bounds; wide rows make pages short.
 fn page_size(request: &Request<'_>, org: &Org, plan: &Plan) -> usize {
-    let asked = request
-        .call
-        .header("sforce-query-options")
-        .and_then(|options| {
-            options.split(',').find_map(|option| {
-                option
-                    .trim()
-                    .strip_prefix("batchSize=")
-                    .and_then(|size| size.trim().parse::<usize>().ok())
-            })
-        });
-    let size = asked
-        .unwrap_or(LARGEST_PAGE)
-        .clamp(SMALLEST_PAGE, LARGEST_PAGE);
+    let asked = request.call.header("sforce-query-options").and_then(|options| {
+        options.split(',').find_map(|option| {
+            option.trim().strip_prefix("batchSize=").and_then(|size| size.trim().parse::<usize>().ok())
+        })
+    });
+    let size = asked.unwrap_or(LARGEST_PAGE).clamp(SMALLEST_PAGE, LARGEST_PAGE);
     let schema = &org.tables[plan.table].schema;
     let soql::Shape::Rows(outputs) = &plan.shape else {
         return size;
@@ -174,11 +128,7 @@ fn page_size(request: &Request<'_>, org: &Org, plan: &Plan) -> usize {
         .iter()
         .filter(|output| matches!(output, soql::Out::Field { column, .. } if schema.fields.get(*column).is_some_and(|field| field.is_custom() && !field.filterable())))
         .count();
-    let size = if long_texts >= 2 {
-        size.min(WIDE_PAGE)
-    } else {
-        size
-    };
+    let size = if long_texts >= 2 { size.min(WIDE_PAGE) } else { size };
     shrunk(request, size)
 }
 

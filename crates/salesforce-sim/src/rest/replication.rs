@@ -22,48 +22,29 @@ struct Window {
 }
 
 /// Reads object, start and end; seconds are dropped.
-fn window(
-    request: &Request<'_>,
-    org: &Org,
-    days_back: i64,
-    shortest: i64,
-) -> Result<Window, Refusal> {
+fn window(request: &Request<'_>, org: &Org, days_back: i64, shortest: i64) -> Result<Window, Refusal> {
     let invalid = |message: &str| Refusal::bad("INVALID_REPLICATION_DATE", message);
     let object = request.call.segments().get(4).cloned().unwrap_or_default();
     let table = org.visible_table(&object).ok_or_else(Refusal::not_found)?;
     let moment = |name: &str| -> Result<i64, Refusal> {
-        let text = request.call.parameter(name).ok_or_else(|| {
-            Refusal::bad(
-                "MISSING_ARGUMENT",
-                format!("missing required parameter: {name}"),
-            )
-        })?;
+        let text = request
+            .call
+            .parameter(name)
+            .ok_or_else(|| Refusal::bad("MISSING_ARGUMENT", format!("missing required parameter: {name}")))?;
         let ms = parse_datetime(&text).ok_or_else(|| invalid(&format!("invalid date: {text}")))?;
         Ok(ms.div_euclid(MINUTE_MS) * MINUTE_MS)
     };
     let (start, end) = (moment("start")?, moment("end")?);
     let now_ms = request.world.clock.now_ms();
     if end - start < shortest {
-        return Err(invalid(
-            "startDate must be before endDate, by more than one minute",
-        ));
+        return Err(invalid("startDate must be before endDate, by more than one minute"));
     }
     if start < now_ms - days_back * DAY_MS {
-        return Err(invalid(&format!(
-            "startDate cannot be more than {days_back} days ago"
-        )));
+        return Err(invalid(&format!("startDate cannot be more than {days_back} days ago")));
     }
     let now_minute = now_ms.div_euclid(MINUTE_MS) * MINUTE_MS;
-    let covered = end
-        .min(now_minute)
-        .min(org.oldest_open().unwrap_or(i64::MAX))
-        .max(start);
-    Ok(Window {
-        table,
-        start,
-        end,
-        covered,
-    })
+    let covered = end.min(now_minute).min(org.oldest_open().unwrap_or(i64::MAX)).max(start);
+    Ok(Window { table, start, end, covered })
 }
 
 /// `GET …/sobjects/X/updated`.
@@ -77,15 +58,9 @@ pub(super) fn updated(request: &Request<'_>) -> Result<Answer, Refusal> {
             .map(|row| table.id(row))
             .collect();
         if ids.len() > MOST_IDS {
-            return Err(Refusal::bad(
-                "EXCEEDED_ID_LIMIT",
-                "too many ids: narrow the window",
-            ));
+            return Err(Refusal::bad("EXCEEDED_ID_LIMIT", "too many ids: narrow the window"));
         }
-        Ok(Answer::json(
-            200,
-            &json!({ "ids": ids, "latestDateCovered": datetime_text(window.covered) }),
-        ))
+        Ok(Answer::json(200, &json!({ "ids": ids, "latestDateCovered": datetime_text(window.covered) })))
     })
 }
 

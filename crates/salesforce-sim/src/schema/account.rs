@@ -1,8 +1,8 @@
 //! Account.
 
 use super::{
-    Field, Kind, Schema, address, audit_fields, currency, date, double, last_seen_fields,
-    leading_fields, long_text, lookup, phone, picklist, text, whole,
+    Field, Kind, Schema, address, audit_fields, currency, date, double, last_seen_fields, leading_fields, long_text,
+    lookup, phone, picklist, text, whole,
 };
 
 pub(super) const INDUSTRIES: [&str; 32] = [
@@ -39,39 +39,15 @@ pub(super) const INDUSTRIES: [&str; 32] = [
     "Utilities",
     "Other",
 ];
-pub(super) const SOURCES: [&str; 5] = [
-    "Web",
-    "Phone Inquiry",
-    "Partner Referral",
-    "Purchased List",
-    "Other",
-];
-pub(super) const CLEAN: [&str; 8] = [
-    "Matched",
-    "Different",
-    "Acknowledged",
-    "NotFound",
-    "Inactive",
-    "Pending",
-    "SelectMatch",
-    "Skipped",
-];
+pub(super) const SOURCES: [&str; 5] = ["Web", "Phone Inquiry", "Partner Referral", "Purchased List", "Other"];
+pub(super) const CLEAN: [&str; 8] =
+    ["Matched", "Different", "Acknowledged", "NotFound", "Inactive", "Pending", "SelectMatch", "Skipped"];
 
 pub(super) fn schema() -> Schema {
     let mut fields = leading_fields("Account");
     fields.extend([
-        lookup(
-            "MasterRecordId",
-            "Master Record ID",
-            &["Account"],
-            "MasterRecord",
-        )
-        .read_only()
-        .always_there(),
-        text("Name", "Account Name", 255)
-            .required()
-            .always_there()
-            .named(None),
+        lookup("MasterRecordId", "Master Record ID", &["Account"], "MasterRecord").read_only().always_there(),
+        text("Name", "Account Name", 255).required().always_there().named(None),
         picklist(
             "Type",
             "Account Type",
@@ -95,27 +71,17 @@ pub(super) fn schema() -> Schema {
         phone("Fax", "Account Fax"),
         text("AccountNumber", "Account Number", 40),
         Field::new("Website", "Website", Kind::Url).length(255),
-        Field::new("PhotoUrl", "Photo URL", Kind::Url)
-            .length(255)
-            .read_only()
-            .always_there(),
+        Field::new("PhotoUrl", "Photo URL", Kind::Url).length(255).read_only().always_there(),
         text("Sic", "SIC Code", 20),
         picklist("Industry", "Industry", 255, &INDUSTRIES),
         currency("AnnualRevenue", "Annual Revenue", 18, 0),
         whole("NumberOfEmployees", "Employees", 8),
-        picklist(
-            "Ownership",
-            "Ownership",
-            255,
-            &["Public", "Private", "Subsidiary", "Other"],
-        ),
+        picklist("Ownership", "Ownership", 255, &["Public", "Private", "Subsidiary", "Other"]),
         text("TickerSymbol", "Ticker Symbol", 20),
         long_text("Description", "Account Description", 32_000),
         picklist("Rating", "Account Rating", 255, &["Hot", "Warm", "Cold"]),
         text("Site", "Account Site", 80),
-        lookup("OwnerId", "Owner ID", &["User"], "Owner")
-            .required()
-            .always_there(),
+        lookup("OwnerId", "Owner ID", &["User"], "Owner").required().always_there(),
     ]);
     audit_fields(&mut fields);
     last_seen_fields(&mut fields);
@@ -131,32 +97,12 @@ pub(super) fn schema() -> Schema {
         text("YearStarted", "Year Started", 4),
         text("SicDesc", "SIC Description", 80),
         lookup("DandbCompanyId", "D&B Company ID", &[], "DandbCompany"),
-        lookup(
-            "OperatingHoursId",
-            "Operating Hour ID",
-            &[],
-            "OperatingHours",
-        ),
-        picklist(
-            "CustomerPriority__c",
-            "Customer Priority",
-            255,
-            &["High", "Low", "Medium"],
-        ),
-        picklist(
-            "SLA__c",
-            "SLA",
-            255,
-            &["Gold", "Silver", "Platinum", "Bronze"],
-        ),
+        lookup("OperatingHoursId", "Operating Hour ID", &[], "OperatingHours"),
+        picklist("CustomerPriority__c", "Customer Priority", 255, &["High", "Low", "Medium"]),
+        picklist("SLA__c", "SLA", 255, &["Gold", "Silver", "Platinum", "Bronze"]),
         picklist("Active__c", "Active", 255, &["No", "Yes"]),
         double("NumberofLocations__c", "Number of Locations", 3, 0),
-        picklist(
-            "UpsellOpportunity__c",
-            "Upsell Opportunity",
-            255,
-            &["Maybe", "No", "Yes"],
-        ),
+        picklist("UpsellOpportunity__c", "Upsell Opportunity", 255, &["Maybe", "No", "Yes"]),
         text("SLASerialNumber__c", "SLA Serial Number", 10),
         date("SLAExpirationDate__c", "SLA Expiration Date"),
         picklist(
@@ -169,15 +115,7 @@ pub(super) fn schema() -> Schema {
             "Account_Status__c",
             "Account Status",
             255,
-            &[
-                "Active",
-                "Trial",
-                "Prospect",
-                "At Risk",
-                "Churned",
-                "Past Customer",
-                "-On Hold",
-            ],
+            &["Active", "Trial", "Prospect", "At Risk", "Churned", "Past Customer", "-On Hold"],
         ),
         currency("ARR__c", "ARR", 18, 2),
         date("Renewal_Date__c", "Renewal Date"),
@@ -187,8 +125,7 @@ pub(super) fn schema() -> Schema {
     ]);
     let mut schema = Schema::new("Account", "Account", "Accounts", "001", fields);
     let products = schema.known("Products__c");
-    schema.fields[products].values =
-        picklist("", "", 0, &["Signals", "Priorities", "Insights", "Portal"]).values;
+    schema.fields[products].values = picklist("", "", 0, &["Signals", "Priorities", "Insights", "Portal"]).values;
     schema.children = vec![
         ("ChildAccounts", "Account", "ParentId", false),
         ("Contacts", "Contact", "AccountId", true),

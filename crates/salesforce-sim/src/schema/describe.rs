@@ -85,11 +85,7 @@ fn field_entry(field: &Field, inactive_values: bool) -> Json {
     };
     let ids = matches!(kind, Kind::Id | Kind::Reference);
     let byte_length = if ids { 18 } else { field.length * 3 };
-    let (digits, precision) = if kind == Kind::Int {
-        (field.precision, 0)
-    } else {
-        (0, field.precision)
-    };
+    let (digits, precision) = if kind == Kind::Int { (field.precision, 0) } else { (0, field.precision) };
     let compound = kind == Kind::Address;
     let long = !field.filterable();
     json!({

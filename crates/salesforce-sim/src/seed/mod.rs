@@ -8,6 +8,7 @@ mod words;
 use serde::{Deserialize, Serialize};
 
 use crate::id::Id;
+use crate::lifecycle::Conversion;
 use crate::moment::{parse_datetime, whole_second};
 use crate::org::{ACCOUNT, CONTACT, LEAD, Org};
 use crate::value::{Value, text};
@@ -29,6 +30,8 @@ pub struct Seed {
     pub leads: usize,
     /// Whether the worst that real orgs hold is among them.
     pub nasty: bool,
+    /// Whether some were deleted, merged and converted at the end of the history.
+    pub life: bool,
     /// The first stamp of the history.
     pub from: String,
     /// The last stamp; never later than an hour before now.
@@ -43,6 +46,7 @@ impl Default for Seed {
             contacts: 1_200,
             leads: 400,
             nasty: false,
+            life: false,
             from: "2023-01-01T00:00:00Z".to_owned(),
             to: "2026-08-01T00:00:00Z".to_owned(),
         }
@@ -65,12 +69,7 @@ impl History {
         let (from_s, to_s) = (from / 1000, to / 1000);
         let mut draw = || from_s + random.below((to_s - from_s) as u64) as i64;
         let masses = [draw(), draw(), draw()];
-        Self {
-            from_s,
-            to_s,
-            masses,
-            share: if seed.nasty { 25 } else { 8 },
-        }
+        Self { from_s, to_s, masses, share: if seed.nasty { 25 } else { 8 } }
     }
 
     /// A stamp not before `earliest`.
@@ -89,10 +88,7 @@ impl Seed {
         org.number_from(20_000_000 + (self.seed % 1_000_000) * 800);
         let history = History::of(self, &mut random, now_ms);
         let owners = owners(org, history.from_s * 1000);
-        let queue = org.tables[crate::org::GROUP]
-            .all()
-            .next()
-            .map(|row| org.tables[crate::org::GROUP].id(row));
+        let queue = org.tables[crate::org::GROUP].all().next().map(|row| org.tables[crate::org::GROUP].id(row));
         let mut accounts = Vec::with_capacity(self.accounts);
         for place in 0..self.accounts {
             accounts.push(self.account(org, &mut random, &history, &owners, &accounts, place));
@@ -101,15 +97,14 @@ impl Seed {
             self.contact(org, &mut random, &history, &owners, &accounts, place);
         }
         for place in 0..self.leads {
-            let owner = if random.percent(20) {
-                queue.unwrap_or(owners[0])
-            } else {
-                random.pick(&owners)
-            };
+            let owner = if random.percent(20) { queue.unwrap_or(owners[0]) } else { random.pick(&owners) };
             self.lead(org, &mut random, &history, owner, place);
         }
         for table in [ACCOUNT, CONTACT, LEAD] {
             org.tables[table].schema.changed_ms = history.from_s * 1000;
+        }
+        if self.life {
+            live_on(org, history.to_s * 1000);
         }
     }
 
@@ -129,8 +124,7 @@ impl Seed {
         let stamp = history.stamp(random);
         let employees = random.weighted(&words::EMPLOYEES) as i64 + random.below(40) as i64;
         let revenue = ((employees * (40_000 + random.below(160_000) as i64)) / 1000 * 1000) as f64;
-        let arr = (employees as f64) * (12.0 + random.below(80) as f64)
-            + (random.below(100) as f64) / 100.0;
+        let arr = (employees as f64) * (12.0 + random.below(80) as f64) + (random.below(100) as f64) / 100.0;
         let mut cells = vec![
             ("Name", text(&name)),
             ("Type", text(random.weighted(&words::TYPES))),
@@ -139,52 +133,20 @@ impl Seed {
             ("Phone", text(words::phone(random, code))),
             ("BillingStreet", text(words::street(random))),
             ("BillingCity", text(city)),
-            (
-                "BillingPostalCode",
-                text((10_000 + random.below(89_999)).to_string()),
-            ),
+            ("BillingPostalCode", text((10_000 + random.below(89_999)).to_string())),
             ("BillingCountry", text(country)),
-            (
-                "AnnualRevenue",
-                if random.percent(12) {
-                    Value::Null
-                } else {
-                    Value::Double(revenue)
-                },
-            ),
-            (
-                "ARR__c",
-                if random.percent(15) {
-                    Value::Null
-                } else {
-                    Value::Double(arr)
-                },
-            ),
+            ("AnnualRevenue", if random.percent(12) { Value::Null } else { Value::Double(revenue) }),
+            ("ARR__c", if random.percent(15) { Value::Null } else { Value::Double(arr) }),
             ("NumberOfEmployees", Value::Int(employees)),
             ("Customer_Tier__c", text(tier)),
-            (
-                "Account_Status__c",
-                text(random.weighted(&words::ACCOUNT_STATUSES)),
-            ),
-            (
-                "CustomerPriority__c",
-                text(random.weighted(&[("High", 3), ("Medium", 4), ("Low", 3)])),
-            ),
-            (
-                "Rating",
-                text(random.weighted(&[("Hot", 2), ("Warm", 5), ("Cold", 2), ("", 2)])),
-            ),
+            ("Account_Status__c", text(random.weighted(&words::ACCOUNT_STATUSES))),
+            ("CustomerPriority__c", text(random.weighted(&[("High", 3), ("Medium", 4), ("Low", 3)]))),
+            ("Rating", text(random.weighted(&[("Hot", 2), ("Warm", 5), ("Cold", 2), ("", 2)]))),
             ("AccountSource", text(random.weighted(&words::SOURCES))),
-            (
-                "Health_Score__c",
-                Value::Double(random.below(10_001) as f64 / 100.0),
-            ),
+            ("Health_Score__c", Value::Double(random.below(10_001) as f64 / 100.0)),
             ("Is_Reference__c", Value::Bool(random.percent(10))),
             ("OwnerId", Value::Id(random.pick(owners))),
-            (
-                "CreatedDate",
-                Value::DateTime(stamp - random.below(200 * 86_400) as i64 * 1000),
-            ),
+            ("CreatedDate", Value::DateTime(stamp - random.below(200 * 86_400) as i64 * 1000)),
             ("LastModifiedDate", Value::DateTime(stamp)),
         ];
         if random.percent(60) {
@@ -194,10 +156,7 @@ impl Seed {
             cells.push(("ParentId", Value::Id(random.pick(earlier))));
         }
         self.currency(org, random, &mut cells);
-        let twin = self
-            .nasty
-            .then(|| nasty::account(place, &mut cells))
-            .flatten();
+        let twin = self.nasty.then(|| nasty::account(place, &mut cells)).flatten();
         self.put(org, ACCOUNT, twin, stamp, cells)
     }
 
@@ -219,10 +178,7 @@ impl Seed {
         let stamp = history.stamp(random);
         let mut cells = vec![
             ("AccountId", account.map_or(Value::Null, Value::Id)),
-            (
-                "Salutation",
-                text(random.weighted(&[("", 5), ("Ms.", 2), ("Mr.", 2), ("Dr.", 1)])),
-            ),
+            ("Salutation", text(random.weighted(&[("", 5), ("Ms.", 2), ("Mr.", 2), ("Dr.", 1)]))),
             ("FirstName", text(person.first)),
             ("LastName", text(person.last)),
             ("Name", text(person.full())),
@@ -231,10 +187,7 @@ impl Seed {
                 if random.percent(5) {
                     Value::Null
                 } else {
-                    text(person.email(
-                        &words::domain(company.as_deref().unwrap_or("example")),
-                        random,
-                    ))
+                    text(person.email(&words::domain(company.as_deref().unwrap_or("example")), random))
                 },
             ),
             ("Title", text(random.pick(&words::TITLES))),
@@ -243,29 +196,17 @@ impl Seed {
             ("MailingCity", text(city)),
             ("MailingCountry", text(country)),
             ("LeadSource", text(random.weighted(&words::SOURCES))),
-            (
-                "Contact_Status__c",
-                text(random.weighted(&words::CONTACT_STATUSES)),
-            ),
-            (
-                "Contact_Tier__c",
-                text(random.weighted(&words::CONTACT_TIERS)),
-            ),
+            ("Contact_Status__c", text(random.weighted(&words::CONTACT_STATUSES))),
+            ("Contact_Tier__c", text(random.weighted(&words::CONTACT_TIERS))),
             ("OwnerId", Value::Id(random.pick(owners))),
-            (
-                "CreatedDate",
-                Value::DateTime(stamp - random.below(200 * 86_400) as i64 * 1000),
-            ),
+            ("CreatedDate", Value::DateTime(stamp - random.below(200 * 86_400) as i64 * 1000)),
             ("LastModifiedDate", Value::DateTime(stamp)),
         ];
         if random.percent(20) {
             cells.push(("MobilePhone", text(words::phone(random, code))));
         }
         self.currency(org, random, &mut cells);
-        let twin = self
-            .nasty
-            .then(|| nasty::contact(place, &mut cells))
-            .flatten();
+        let twin = self.nasty.then(|| nasty::contact(place, &mut cells)).flatten();
         self.put(org, CONTACT, twin, stamp, cells);
     }
 
@@ -281,32 +222,19 @@ impl Seed {
             ("Name", text(person.full())),
             ("Company", text(&company)),
             ("Title", text(random.pick(&words::TITLES))),
-            (
-                "Email",
-                if random.percent(8) {
-                    Value::Null
-                } else {
-                    text(person.email(&domain, random))
-                },
-            ),
+            ("Email", if random.percent(8) { Value::Null } else { text(person.email(&domain, random)) }),
             ("Phone", text(words::phone(random, code))),
             ("Website", words::website(random, &domain)),
             ("City", text(city)),
             ("Country", text(country)),
             ("Status", text(random.weighted(&words::LEAD_STATUSES))),
-            (
-                "Rating",
-                text(random.weighted(&[("Hot", 2), ("Warm", 4), ("Cold", 3), ("", 1)])),
-            ),
+            ("Rating", text(random.weighted(&[("Hot", 2), ("Warm", 4), ("Cold", 3), ("", 1)]))),
             ("Industry", text(random.pick(&words::INDUSTRIES))),
             ("LeadSource", text(random.weighted(&words::SOURCES))),
             ("Contact_Tier__c", text(random.weighted(&words::LEAD_TIERS))),
             ("NumberOfEmployees", Value::Int(random.below(5_000) as i64)),
             ("OwnerId", Value::Id(owner)),
-            (
-                "CreatedDate",
-                Value::DateTime(stamp - random.below(90 * 86_400) as i64 * 1000),
-            ),
+            ("CreatedDate", Value::DateTime(stamp - random.below(90 * 86_400) as i64 * 1000)),
             ("LastModifiedDate", Value::DateTime(stamp)),
         ];
         self.currency(org, random, &mut cells);
@@ -323,18 +251,34 @@ impl Seed {
         }
     }
 
-    fn put(
-        &self,
-        org: &mut Org,
-        table: usize,
-        id: Option<Id>,
-        stamp: i64,
-        cells: Vec<(&'static str, Value)>,
-    ) -> Id {
+    fn put(&self, org: &mut Org, table: usize, id: Option<Id>, stamp: i64, cells: Vec<(&'static str, Value)>) -> Id {
         let free = id.filter(|id| org.find(*id).is_none());
         let id = free.unwrap_or_else(|| org.next_id(table));
         org.place(table, id, stamp, cells);
         id
+    }
+}
+
+/// Deletes, merges and converts a few records, all a little before the end of the history.
+fn live_on(org: &mut Org, end: i64) {
+    const EACH: usize = 12;
+    let ids = |org: &Org, table: usize| -> Vec<Id> {
+        let table = &org.tables[table];
+        let apart = (table.all().count() / (3 * EACH)).max(1);
+        table.all().step_by(apart).take(3 * EACH).map(|row| table.id(row)).collect()
+    };
+    for table in [ACCOUNT, CONTACT, LEAD] {
+        // In threes: one is deleted, one is merged into the next.
+        for (place, three) in ids(org, table).chunks_exact(3).enumerate() {
+            let stamp = end - (place as i64 + 1) * 3_600_000;
+            // A contact may have gone with its account already; then it stays as it is.
+            let _ = org.delete(three[0], stamp);
+            let _ = org.merge(three[2], &three[1..2], stamp + 60_000);
+            if table == LEAD {
+                let how = Conversion { opportunity: place % 2 == 0, ..Conversion::default() };
+                let _ = org.convert_lead(three[2], &how, stamp + 120_000);
+            }
+        }
     }
 }
 
@@ -353,11 +297,7 @@ fn owners(org: &mut Org, stamp: i64) -> Vec<Id> {
         .iter()
         .map(|(first, last)| {
             let id = org.next_id(crate::org::USER);
-            let username = format!(
-                "{}.{}@oma.example",
-                first.to_lowercase(),
-                last.to_lowercase().replace('\'', "")
-            );
+            let username = format!("{}.{}@oma.example", first.to_lowercase(), last.to_lowercase().replace('\'', ""));
             org.add_user(id, first, last, &username, stamp);
             id
         })

@@ -90,19 +90,13 @@ pub(super) fn account(place: usize, cells: &mut Cells) -> Option<Id> {
     }
     if let Some(pick) = picks().get(place) {
         set(cells, "Customer_Tier__c", Value::text(pick));
-        set(
-            cells,
-            "Account_Status__c",
-            Value::text(&picks()[picks().len() - 1 - place]),
-        );
+        set(cells, "Account_Status__c", Value::text(&picks()[picks().len() - 1 - place]));
     }
     match WEBSITES.get(place) {
         Some(website) => set(cells, "Website", Value::text(website)),
-        None if place == WEBSITES.len() => set(
-            cells,
-            "Website",
-            Value::text(format!("https://{}.example", "w".repeat(239))),
-        ),
+        None if place == WEBSITES.len() => {
+            set(cells, "Website", Value::text(format!("https://{}.example", "w".repeat(239))))
+        }
         None => {}
     }
     if let Some(revenue) = REVENUES.get(place) {
@@ -110,30 +104,14 @@ pub(super) fn account(place: usize, cells: &mut Cells) -> Option<Id> {
         set(cells, "ARR__c", Value::Double(*revenue));
     }
     if let Some(employees) = EMPLOYEES.get(place) {
-        set(
-            cells,
-            "NumberOfEmployees",
-            employees.map_or(Value::Null, Value::Int),
-        );
+        set(cells, "NumberOfEmployees", employees.map_or(Value::Null, Value::Int));
     }
     match place {
         20 => set(cells, "Products__c", Value::text("Signals;Portal")),
         21 => set(cells, "Description", Value::text("d".repeat(32_000))),
-        22 => set(
-            cells,
-            "Description",
-            Value::text("line one\r\nline two\n\n\u{2028}three, \"quoted\""),
-        ),
-        23 => set(
-            cells,
-            "Renewal_Date__c",
-            parse_date("1700-01-01").map_or(Value::Null, Value::Date),
-        ),
-        24 => set(
-            cells,
-            "Renewal_Date__c",
-            parse_date("4000-12-31").map_or(Value::Null, Value::Date),
-        ),
+        22 => set(cells, "Description", Value::text("line one\r\nline two\n\n\u{2028}three, \"quoted\"")),
+        23 => set(cells, "Renewal_Date__c", parse_date("1700-01-01").map_or(Value::Null, Value::Date)),
+        24 => set(cells, "Renewal_Date__c", parse_date("4000-12-31").map_or(Value::Null, Value::Date)),
         _ => {}
     }
     // Two ids equal but for the case of one letter, their neighbour, and another pair.
@@ -157,26 +135,14 @@ pub(super) fn contact(place: usize, cells: &mut Cells) -> Option<Id> {
     }
     if let Some(pick) = picks().get(place) {
         set(cells, "Contact_Status__c", Value::text(pick));
-        set(
-            cells,
-            "Contact_Tier__c",
-            Value::text(&picks()[picks().len() - 1 - place]),
-        );
+        set(cells, "Contact_Tier__c", Value::text(&picks()[picks().len() - 1 - place]));
     }
     match place {
         20 | 21 => set(cells, "Email", Value::text("same.person@oma.example")),
         22 => set(cells, "Email", Value::Null),
         23 => set(cells, "AccountId", Value::Null),
-        24 => set(
-            cells,
-            "Birthdate",
-            parse_date("1899-12-31").map_or(Value::Null, Value::Date),
-        ),
-        25 => set(
-            cells,
-            "Phone",
-            Value::text("+358 40 123 ext. 4 (ask for Ääni)"),
-        ),
+        24 => set(cells, "Birthdate", parse_date("1899-12-31").map_or(Value::Null, Value::Date)),
+        25 => set(cells, "Phone", Value::text("+358 40 123 ext. 4 (ask for Ääni)")),
         _ => {}
     }
     match place {
@@ -194,11 +160,7 @@ pub(super) fn lead(place: usize, cells: &mut Cells) -> Option<Id> {
     }
     if let Some(pick) = picks().get(place) {
         set(cells, "Status", Value::text(pick));
-        set(
-            cells,
-            "Contact_Tier__c",
-            Value::text(&picks()[picks().len() - 1 - place]),
-        );
+        set(cells, "Contact_Tier__c", Value::text(&picks()[picks().len() - 1 - place]));
     }
     if place == 20 {
         set(cells, "Company", Value::text("[not provided]"));

@@ -143,10 +143,7 @@ pub(super) struct Person {
 
 impl Person {
     pub(super) fn draw(random: &mut Random) -> Self {
-        Self {
-            first: random.pick(&FIRST),
-            last: random.pick(&LAST),
-        }
+        Self { first: random.pick(&FIRST), last: random.pick(&LAST) }
     }
 
     pub(super) fn full(&self) -> String {
@@ -155,13 +152,8 @@ impl Person {
 
     /// An address at a domain; some are typed in capitals, some names come twice.
     pub(super) fn email(&self, domain: &str, random: &mut Random) -> String {
-        let ascii =
-            |text: &str| -> String { text.chars().filter(char::is_ascii_alphabetic).collect() };
+        let ascii = |text: &str| -> String { text.chars().filter(char::is_ascii_alphabetic).collect() };
         let address = format!("{}.{}@{domain}", ascii(self.first), ascii(self.last)).to_lowercase();
-        if random.percent(3) {
-            address.to_uppercase()
-        } else {
-            address
-        }
+        if random.percent(3) { address.to_uppercase() } else { address }
     }
 }

@@ -107,9 +107,7 @@ const MIDDLE: [&str; 40] = [
     "Cloud",
     "Partners",
 ];
-const FORM: [&str; 12] = [
-    "Oy", "Inc.", "GmbH", "Ltd", "AB", "S.A.", "B.V.", "AS", "LLC", "Pty Ltd", "K.K.", "S.r.l.",
-];
+const FORM: [&str; 12] = ["Oy", "Inc.", "GmbH", "Ltd", "AB", "S.A.", "B.V.", "AS", "LLC", "Pty Ltd", "K.K.", "S.r.l."];
 
 pub(super) const PLACES: [(&str, &str, &str); 16] = [
     ("Finland", "Helsinki", "+358"),
@@ -159,32 +157,13 @@ pub(super) const TITLES: [&str; 14] = [
     "Marketing Manager",
     "Founder & CEO",
 ];
-pub(super) const DEPARTMENTS: [&str; 8] = [
-    "Product",
-    "Engineering",
-    "Success",
-    "Finance",
-    "IT",
-    "Operations",
-    "Marketing",
-    "Design",
-];
+pub(super) const DEPARTMENTS: [&str; 8] =
+    ["Product", "Engineering", "Success", "Finance", "IT", "Operations", "Marketing", "Design"];
 
-pub(super) const TIERS: [(&str, u64); 6] = [
-    ("Enterprise", 18),
-    ("Strategic", 8),
-    ("Mid-Market", 26),
-    ("SMB", 36),
-    ("Legacy", 4),
-    ("", 8),
-];
-pub(super) const TYPES: [(&str, u64); 5] = [
-    ("Prospect", 30),
-    ("Customer - Direct", 45),
-    ("Customer - Channel", 12),
-    ("Technology Partner", 5),
-    ("", 8),
-];
+pub(super) const TIERS: [(&str, u64); 6] =
+    [("Enterprise", 18), ("Strategic", 8), ("Mid-Market", 26), ("SMB", 36), ("Legacy", 4), ("", 8)];
+pub(super) const TYPES: [(&str, u64); 5] =
+    [("Prospect", 30), ("Customer - Direct", 45), ("Customer - Channel", 12), ("Technology Partner", 5), ("", 8)];
 /// `On Hold` is inactive, `Paused (old CRM)` is in no picklist: what an import left behind.
 pub(super) const ACCOUNT_STATUSES: [(&str, u64); 9] = [
     ("Active", 46),
@@ -197,70 +176,32 @@ pub(super) const ACCOUNT_STATUSES: [(&str, u64); 9] = [
     ("Paused (old CRM)", 2),
     ("", 5),
 ];
-pub(super) const CONTACT_STATUSES: [(&str, u64); 6] = [
-    ("Active", 60),
-    ("Champion", 12),
-    ("Inactive", 12),
-    ("Left Company", 8),
-    ("Do Not Use", 2),
-    ("", 6),
-];
-pub(super) const CONTACT_TIERS: [(&str, u64); 4] = [
-    ("Decision Maker", 20),
-    ("Influencer", 30),
-    ("User", 40),
-    ("", 10),
-];
-pub(super) const LEAD_TIERS: [(&str, u64); 5] = [
-    ("Decision Maker", 20),
-    ("Influencer", 30),
-    ("User", 30),
-    ("Partner", 5),
-    ("", 15),
-];
-pub(super) const LEAD_STATUSES: [(&str, u64); 4] = [
-    ("Open - Not Contacted", 50),
-    ("Working - Contacted", 35),
-    ("Closed - Not Converted", 13),
-    ("Nurture", 2),
-];
-pub(super) const SOURCES: [(&str, u64); 6] = [
-    ("Web", 5),
-    ("Phone Inquiry", 2),
-    ("Partner Referral", 3),
-    ("Purchased List", 1),
-    ("Other", 1),
-    ("", 2),
-];
-pub(super) const EMPLOYEES: [(u64, u64); 7] = [
-    (3, 20),
-    (25, 30),
-    (120, 22),
-    (400, 14),
-    (1_500, 8),
-    (8_000, 4),
-    (60_000, 2),
-];
+pub(super) const CONTACT_STATUSES: [(&str, u64); 6] =
+    [("Active", 60), ("Champion", 12), ("Inactive", 12), ("Left Company", 8), ("Do Not Use", 2), ("", 6)];
+pub(super) const CONTACT_TIERS: [(&str, u64); 4] = [("Decision Maker", 20), ("Influencer", 30), ("User", 40), ("", 10)];
+pub(super) const LEAD_TIERS: [(&str, u64); 5] =
+    [("Decision Maker", 20), ("Influencer", 30), ("User", 30), ("Partner", 5), ("", 15)];
+pub(super) const LEAD_STATUSES: [(&str, u64); 4] =
+    [("Open - Not Contacted", 50), ("Working - Contacted", 35), ("Closed - Not Converted", 13), ("Nurture", 2)];
+pub(super) const SOURCES: [(&str, u64); 6] =
+    [("Web", 5), ("Phone Inquiry", 2), ("Partner Referral", 3), ("Purchased List", 1), ("Other", 1), ("", 2)];
+pub(super) const EMPLOYEES: [(u64, u64); 7] =
+    [(3, 20), (25, 30), (120, 22), (400, 14), (1_500, 8), (8_000, 4), (60_000, 2)];
 
-/// A company name; `place` keeps most of them apart.
+/// A company name; `place` keeps them apart, with a second word once the first ones are used up.
 pub(super) fn company(random: &mut Random, place: usize) -> String {
-    let front = FRONT[(place + random.below(7) as usize) % FRONT.len()];
-    let middle = random.pick(&MIDDLE);
+    let front = FRONT[place % FRONT.len()];
+    let middle = MIDDLE[(place / FRONT.len() + place) % MIDDLE.len()];
     let form = random.pick(&FORM);
-    if place >= FRONT.len() * MIDDLE.len() {
-        format!("{front} {middle} {} {form}", place / 97)
-    } else {
-        format!("{front} {middle} {form}")
+    match place / (FRONT.len() * MIDDLE.len()) {
+        0 => format!("{front} {middle} {form}"),
+        round => format!("{front} {} {middle} {form}", FRONT[(place + round) % FRONT.len()]),
     }
 }
 
 /// The domain of a company: its name in lower-case letters.
 pub(super) fn domain(company: &str) -> String {
-    let letters: String = company
-        .chars()
-        .filter(char::is_ascii_alphanumeric)
-        .take(24)
-        .collect();
+    let letters: String = company.chars().filter(char::is_ascii_alphanumeric).take(24).collect();
     format!("{}.example", letters.to_lowercase())
 }
 
@@ -283,11 +224,7 @@ pub(super) fn phone(random: &mut Random, code: &str) -> String {
             100_000 + random.below(899_999),
             1 + random.below(99)
         ),
-        _ => format!(
-            "{code} {} {}",
-            10 + random.below(89),
-            1_000_000 + random.below(8_999_999)
-        ),
+        _ => format!("{code} {} {}", 10 + random.below(89), 1_000_000 + random.below(8_999_999)),
     }
 }
 

@@ -37,22 +37,12 @@ pub(crate) struct Resolved {
 
 impl Resolved {
     fn of(access: Access, field: &Field) -> Self {
-        Self {
-            access,
-            kind: field.kind,
-            name: field.name.clone(),
-            filterable: field.filterable(),
-        }
+        Self { access, kind: field.kind, name: field.name.clone(), filterable: field.filterable() }
     }
 }
 
 /// Binds a path that starts at `table`.
-pub(crate) fn resolve(
-    org: &Org,
-    table: usize,
-    path: &Path,
-    alias: Option<&str>,
-) -> Result<Resolved, Malformed> {
+pub(crate) fn resolve(org: &Org, table: usize, path: &Path, alias: Option<&str>) -> Result<Resolved, Malformed> {
     let segments = without_own_name(org, table, path, alias);
     if segments.len() > HIGHEST + 1 {
         return Err(Malformed::coded(
@@ -65,57 +55,33 @@ pub(crate) fn resolve(
 }
 
 /// `Account.Name` from Account, and `a.Name` after an alias, name the row itself.
-pub(super) fn without_own_name<'p>(
-    org: &Org,
-    table: usize,
-    path: &'p Path,
-    alias: Option<&str>,
-) -> &'p [String] {
+pub(super) fn without_own_name<'p>(org: &Org, table: usize, path: &'p Path, alias: Option<&str>) -> &'p [String] {
     let segments = &path.segments;
     let schema = &org.tables[table].schema;
     let first = &segments[0];
     let own = alias.is_some_and(|alias| alias.eq_ignore_ascii_case(first))
         || (first.eq_ignore_ascii_case(schema.name) && schema.relationship(first).is_none());
-    if own && segments.len() > 1 {
-        &segments[1..]
-    } else {
-        segments
-    }
+    if own && segments.len() > 1 { &segments[1..] } else { segments }
 }
 
 fn step(org: &Org, table: usize, segments: &[String], at: usize) -> Result<Resolved, Malformed> {
     let schema = &org.tables[table].schema;
-    let [first, rest @ ..] = segments else {
-        unreachable!("a path has a segment")
-    };
+    let [first, rest @ ..] = segments else { unreachable!("a path has a segment") };
     if rest.is_empty() {
-        let column = schema
-            .visible_column(first)
-            .ok_or_else(|| no_such_column(first, schema.name, at))?;
+        let column = schema.visible_column(first).ok_or_else(|| no_such_column(first, schema.name, at))?;
         return Ok(Resolved::of(Access::Column(column), &schema.fields[column]));
     }
     let unknown = || not_understood(first, at);
     let lookup = schema.relationship(first).ok_or_else(unknown)?;
     let objects = &schema.fields[lookup].reference_to;
-    let targets: Vec<usize> = objects
-        .iter()
-        .filter_map(|name| org.visible_table(name))
-        .collect();
+    let targets: Vec<usize> = objects.iter().filter_map(|name| org.visible_table(name)).collect();
     if targets.is_empty() {
         return Err(unknown());
     }
     if objects.len() > 1 && rest.len() == 1 && rest[0].eq_ignore_ascii_case("Type") {
-        let targets = targets
-            .into_iter()
-            .map(|target| (target, Access::ObjectName))
-            .collect();
+        let targets = targets.into_iter().map(|target| (target, Access::ObjectName)).collect();
         let access = Access::Up { lookup, targets };
-        return Ok(Resolved {
-            access,
-            kind: Kind::String,
-            name: "Type".to_owned(),
-            filterable: true,
-        });
+        return Ok(Resolved { access, kind: Kind::String, name: "Type".to_owned(), filterable: true });
     }
     let mut found: Option<Resolved> = None;
     let mut ways = Vec::new();
@@ -130,13 +96,7 @@ fn step(org: &Org, table: usize, segments: &[String], at: usize) -> Result<Resol
         }
     }
     match found {
-        Some(resolved) => Ok(Resolved {
-            access: Access::Up {
-                lookup,
-                targets: ways,
-            },
-            ..resolved
-        }),
+        Some(resolved) => Ok(Resolved { access: Access::Up { lookup, targets: ways }, ..resolved }),
         None => Err(refused.unwrap_or_else(unknown)),
     }
 }
@@ -164,25 +124,16 @@ pub(super) fn not_understood(name: &str, at: usize) -> Malformed {
 }
 
 /// The value at the end of the way; null where the way breaks off.
-pub(crate) fn value_of<'a>(
-    org: &'a Org,
-    table: usize,
-    row: Row,
-    access: &Access,
-) -> Cow<'a, Value> {
+pub(crate) fn value_of<'a>(org: &'a Org, table: usize, row: Row, access: &Access) -> Cow<'a, Value> {
     match access {
         Access::Column(column) => Cow::Borrowed(org.tables[table].cell(row, *column)),
         Access::ObjectName => Cow::Owned(Value::text(org.tables[table].schema.name)),
-        Access::Up { lookup, targets } => match parent(
-            org,
-            table,
-            row,
-            *lookup,
-            targets.iter().map(|(target, _)| *target),
-        ) {
-            Some((place, target, parent)) => value_of(org, target, parent, &targets[place].1),
-            None => Cow::Borrowed(&NULL),
-        },
+        Access::Up { lookup, targets } => {
+            match parent(org, table, row, *lookup, targets.iter().map(|(target, _)| *target)) {
+                Some((place, target, parent)) => value_of(org, target, parent, &targets[place].1),
+                None => Cow::Borrowed(&NULL),
+            }
+        }
     }
 }
 
@@ -198,8 +149,6 @@ pub(super) fn parent(
         ID => return None,
         lookup => org.tables[table].cell(row, lookup).as_id()?,
     };
-    let (place, target) = targets
-        .enumerate()
-        .find(|(_, target)| org.tables[*target].schema.prefix == id.prefix())?;
+    let (place, target) = targets.enumerate().find(|(_, target)| org.tables[*target].schema.prefix == id.prefix())?;
     Some((place, target, org.tables[target].find_shared(id)?))
 }

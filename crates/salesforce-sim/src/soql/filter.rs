@@ -46,34 +46,12 @@ pub(super) struct Scope<'a> {
 impl Scope<'_> {
     pub(super) fn test(&self, condition: &Condition) -> Result<Test, Malformed> {
         Ok(match condition {
-            Condition::And(terms) => Test::And(
-                terms
-                    .iter()
-                    .map(|term| self.test(term))
-                    .collect::<Result<_, _>>()?,
-            ),
-            Condition::Or(terms) => Test::Or(
-                terms
-                    .iter()
-                    .map(|term| self.test(term))
-                    .collect::<Result<_, _>>()?,
-            ),
+            Condition::And(terms) => Test::And(terms.iter().map(|term| self.test(term)).collect::<Result<_, _>>()?),
+            Condition::Or(terms) => Test::Or(terms.iter().map(|term| self.test(term)).collect::<Result<_, _>>()?),
             Condition::Not(term) => Test::Not(Box::new(self.test(term)?)),
-            Condition::Compare {
-                path,
-                operator,
-                literal,
-            } => self.comparison(path, *operator, literal)?,
-            Condition::In {
-                path,
-                negated,
-                literals,
-            } => self.membership(path, *negated, literals)?,
-            Condition::Includes {
-                path,
-                negated,
-                literals,
-            } => self.inclusion(path, *negated, literals)?,
+            Condition::Compare { path, operator, literal } => self.comparison(path, *operator, literal)?,
+            Condition::In { path, negated, literals } => self.membership(path, *negated, literals)?,
+            Condition::Includes { path, negated, literals } => self.inclusion(path, *negated, literals)?,
         })
     }
 
@@ -86,12 +64,7 @@ impl Scope<'_> {
         Ok(field)
     }
 
-    fn comparison(
-        &self,
-        path: &Path,
-        operator: Operator,
-        literal: &Literal,
-    ) -> Result<Test, Malformed> {
+    fn comparison(&self, path: &Path, operator: Operator, literal: &Literal) -> Result<Test, Malformed> {
         let field = self.field(path)?;
         if operator == Operator::Like {
             let Literal::Text(pattern) = literal else {
@@ -117,17 +90,9 @@ impl Scope<'_> {
         if let Literal::Named(name, number) = literal {
             let (from, to) = span(name, *number, self.now_ms);
             return match field.kind {
-                Kind::Date => Ok(Test::Within(
-                    field.access,
-                    operator,
-                    Value::Date(from),
-                    Value::Date(to),
-                )),
+                Kind::Date => Ok(Test::Within(field.access, operator, Value::Date(from), Value::Date(to))),
                 Kind::DateTime => {
-                    let (from, to) = (
-                        Value::DateTime(start_of_day(from)),
-                        Value::DateTime(start_of_day(to)),
-                    );
+                    let (from, to) = (Value::DateTime(start_of_day(from)), Value::DateTime(start_of_day(to)));
                     Ok(Test::Within(field.access, operator, from, to))
                 }
                 _ => Err(wrong_type(&field, path)),
@@ -137,35 +102,17 @@ impl Scope<'_> {
         Ok(Test::Compare(field.access, operator, value))
     }
 
-    fn membership(
-        &self,
-        path: &Path,
-        negated: bool,
-        literals: &[Literal],
-    ) -> Result<Test, Malformed> {
+    fn membership(&self, path: &Path, negated: bool, literals: &[Literal]) -> Result<Test, Malformed> {
         let field = self.field(path)?;
-        let values: Vec<Value> = literals
-            .iter()
-            .map(|literal| typed(&field, path, literal))
-            .collect::<Result<_, _>>()?;
-        if matches!(field.kind, Kind::Id | Kind::Reference)
-            && values.iter().all(|value| !value.is_null())
-        {
-            return Ok(Test::Ids(
-                field.access,
-                values.iter().filter_map(Value::as_id).collect(),
-                negated,
-            ));
+        let values: Vec<Value> =
+            literals.iter().map(|literal| typed(&field, path, literal)).collect::<Result<_, _>>()?;
+        if matches!(field.kind, Kind::Id | Kind::Reference) && values.iter().all(|value| !value.is_null()) {
+            return Ok(Test::Ids(field.access, values.iter().filter_map(Value::as_id).collect(), negated));
         }
         Ok(Test::In(field.access, values, negated))
     }
 
-    fn inclusion(
-        &self,
-        path: &Path,
-        negated: bool,
-        literals: &[Literal],
-    ) -> Result<Test, Malformed> {
+    fn inclusion(&self, path: &Path, negated: bool, literals: &[Literal]) -> Result<Test, Malformed> {
         let field = self.field(path)?;
         if field.kind != Kind::MultiPicklist {
             return Err(Malformed::coded(
@@ -213,22 +160,14 @@ fn typed(field: &Resolved, path: &Path, literal: &Literal) -> Result<Value, Malf
             Ok(number) => Value::Int(number),
             Err(_) => Value::Double(text.parse().map_err(|_| wrong())?),
         },
-        (Literal::Number(text), kind) if kind.is_number() => {
-            Value::Double(text.parse().map_err(|_| wrong())?)
-        }
-        (Literal::DateTime(text), Kind::DateTime) => {
-            Value::DateTime(parse_datetime(text).ok_or_else(wrong)?)
-        }
+        (Literal::Number(text), kind) if kind.is_number() => Value::Double(text.parse().map_err(|_| wrong())?),
+        (Literal::DateTime(text), Kind::DateTime) => Value::DateTime(parse_datetime(text).ok_or_else(wrong)?),
         (Literal::Date(text), Kind::Date) => Value::Date(parse_date(text).ok_or_else(wrong)?),
         (Literal::Text(text), Kind::Id | Kind::Reference) if text.is_empty() => Value::Null,
         (Literal::Text(text), Kind::Id | Kind::Reference) => match text.parse() {
             Ok(id) => Value::Id(id),
             Err(error) => {
-                return Err(Malformed::coded(
-                    "INVALID_QUERY_FILTER_OPERATOR",
-                    path.at,
-                    format!("{error}"),
-                ));
+                return Err(Malformed::coded("INVALID_QUERY_FILTER_OPERATOR", path.at, format!("{error}")));
             }
         },
         (Literal::Text(text), kind) if kind.is_text() => Value::text(text),
@@ -258,10 +197,7 @@ fn span(name: &str, number: Option<u32>, now_ms: i64) -> (i64, i64) {
         "NEXT_MONTH" => (month_start(1), month_start(2)),
         "THIS_YEAR" => (days_from_civil(year, 1, 1), days_from_civil(year + 1, 1, 1)),
         "LAST_YEAR" => (days_from_civil(year - 1, 1, 1), days_from_civil(year, 1, 1)),
-        "NEXT_YEAR" => (
-            days_from_civil(year + 1, 1, 1),
-            days_from_civil(year + 2, 1, 1),
-        ),
+        "NEXT_YEAR" => (days_from_civil(year + 1, 1, 1), days_from_civil(year + 2, 1, 1)),
         "N_DAYS_AGO" => (today - days, today - days + 1),
         "NEXT_N_DAYS" | "NEXT_90_DAYS" => (today + 1, today + 1 + days),
         _ => (today - days, today + 1),
@@ -275,9 +211,7 @@ fn wild(pattern: &str) -> Vec<Wild> {
         match here {
             '%' => steps.push(Wild::Any),
             '_' => steps.push(Wild::One),
-            '\\' if matches!(chars.peek(), Some('%' | '_')) => {
-                steps.extend(chars.next().map(Wild::Char))
-            }
+            '\\' if matches!(chars.peek(), Some('%' | '_')) => steps.extend(chars.next().map(Wild::Char)),
             other => steps.extend(other.to_lowercase().map(Wild::Char)),
         }
     }
@@ -325,12 +259,10 @@ impl Test {
                 let value = value(access);
                 match operator {
                     Operator::Equal => {
-                        compare(&value, Operator::GreaterOrEqual, from)
-                            && compare(&value, Operator::Less, to)
+                        compare(&value, Operator::GreaterOrEqual, from) && compare(&value, Operator::Less, to)
                     }
                     Operator::NotEqual => {
-                        compare(&value, Operator::Less, from)
-                            || compare(&value, Operator::GreaterOrEqual, to)
+                        compare(&value, Operator::Less, from) || compare(&value, Operator::GreaterOrEqual, to)
                     }
                     Operator::Less => compare(&value, Operator::Less, from),
                     Operator::LessOrEqual => compare(&value, Operator::Less, to),
@@ -339,30 +271,16 @@ impl Test {
                     Operator::Like => false,
                 }
             }
-            Self::Ids(access, ids, negated) => {
-                value(access).as_id().is_some_and(|id| ids.contains(&id)) != *negated
-            }
+            Self::Ids(access, ids, negated) => value(access).as_id().is_some_and(|id| ids.contains(&id)) != *negated,
             Self::In(access, wanted, negated) => {
                 let value = value(access);
-                wanted
-                    .iter()
-                    .any(|wanted| compare(&value, Operator::Equal, wanted))
-                    != *negated
+                wanted.iter().any(|wanted| compare(&value, Operator::Equal, wanted)) != *negated
             }
-            Self::Like(access, steps) => value(access)
-                .as_text()
-                .is_some_and(|text| matches(steps, text)),
+            Self::Like(access, steps) => value(access).as_text().is_some_and(|text| matches(steps, text)),
             Self::Includes(access, sets, negated) => {
                 let value = value(access);
-                let held: Vec<String> = value
-                    .as_text()
-                    .unwrap_or("")
-                    .split(';')
-                    .map(str::to_lowercase)
-                    .collect();
-                sets.iter()
-                    .any(|set| set.iter().all(|wanted| held.contains(wanted)))
-                    != *negated
+                let held: Vec<String> = value.as_text().unwrap_or("").split(';').map(str::to_lowercase).collect();
+                sets.iter().any(|set| set.iter().all(|wanted| held.contains(wanted))) != *negated
             }
         }
     }
@@ -370,24 +288,14 @@ impl Test {
 
 fn compare(value: &Value, operator: Operator, wanted: &Value) -> bool {
     use std::cmp::Ordering;
-    let equal = if wanted.is_null() {
-        value.is_null()
-    } else {
-        value.compare(wanted) == Some(Ordering::Equal)
-    };
+    let equal = if wanted.is_null() { value.is_null() } else { value.compare(wanted) == Some(Ordering::Equal) };
     match operator {
         Operator::Equal => equal,
         Operator::NotEqual => !equal,
         Operator::Less => value.compare(wanted) == Some(Ordering::Less),
-        Operator::LessOrEqual => matches!(
-            value.compare(wanted),
-            Some(Ordering::Less | Ordering::Equal)
-        ),
+        Operator::LessOrEqual => matches!(value.compare(wanted), Some(Ordering::Less | Ordering::Equal)),
         Operator::Greater => value.compare(wanted) == Some(Ordering::Greater),
-        Operator::GreaterOrEqual => matches!(
-            value.compare(wanted),
-            Some(Ordering::Greater | Ordering::Equal)
-        ),
+        Operator::GreaterOrEqual => matches!(value.compare(wanted), Some(Ordering::Greater | Ordering::Equal)),
         Operator::Like => false,
     }
 }
@@ -419,17 +327,8 @@ mod tests {
             let (from, to) = span(name, number, now);
             (crate::moment::date_text(from), crate::moment::date_text(to))
         };
-        assert_eq!(
-            days("LAST_MONTH", None),
-            ("2025-12-01".to_owned(), "2026-01-01".to_owned())
-        );
-        assert_eq!(
-            days("THIS_WEEK", None),
-            ("2026-01-11".to_owned(), "2026-01-18".to_owned())
-        );
-        assert_eq!(
-            days("LAST_N_DAYS", Some(2)),
-            ("2026-01-13".to_owned(), "2026-01-16".to_owned())
-        );
+        assert_eq!(days("LAST_MONTH", None), ("2025-12-01".to_owned(), "2026-01-01".to_owned()));
+        assert_eq!(days("THIS_WEEK", None), ("2026-01-11".to_owned(), "2026-01-18".to_owned()));
+        assert_eq!(days("LAST_N_DAYS", Some(2)), ("2026-01-13".to_owned(), "2026-01-16".to_owned()));
     }
 }

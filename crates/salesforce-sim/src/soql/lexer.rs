@@ -17,11 +17,9 @@ impl Token {
     /// How the token is named in an error.
     pub(crate) fn shown(&self) -> String {
         match self {
-            Self::Word(text)
-            | Self::Number(text)
-            | Self::DateTime(text)
-            | Self::Date(text)
-            | Self::Text(text) => text.clone(),
+            Self::Word(text) | Self::Number(text) | Self::DateTime(text) | Self::Date(text) | Self::Text(text) => {
+                text.clone()
+            }
             Self::Symbol(text) => (*text).to_owned(),
             Self::End => "<EOF>".to_owned(),
         }
@@ -52,18 +50,14 @@ pub(crate) fn tokens(text: &str) -> Result<Vec<Placed>, Malformed> {
                 continue;
             }
             letter if letter.is_ascii_alphabetic() || letter == '_' => {
-                while chars
-                    .get(at)
-                    .is_some_and(|c| c.is_ascii_alphanumeric() || *c == '_')
-                {
+                while chars.get(at).is_some_and(|c| c.is_ascii_alphanumeric() || *c == '_') {
                     at += 1;
                 }
                 Token::Word(chars[start..at].iter().collect())
             }
             digit
                 if digit.is_ascii_digit()
-                    || (matches!(digit, '-' | '+' | '.')
-                        && next.is_some_and(|c| c.is_ascii_digit())) =>
+                    || (matches!(digit, '-' | '+' | '.') && next.is_some_and(|c| c.is_ascii_digit())) =>
             {
                 at = end_of_number(&chars, at);
                 number_or_date(chars[start..at].iter().collect(), start)?
@@ -97,10 +91,7 @@ pub(crate) fn tokens(text: &str) -> Result<Vec<Placed>, Malformed> {
         };
         placed.push(Placed { token, at: start });
     }
-    placed.push(Placed {
-        token: Token::End,
-        at: chars.len(),
-    });
+    placed.push(Placed { token: Token::End, at: chars.len() });
     Ok(placed)
 }
 
@@ -120,9 +111,8 @@ fn end_of_number(chars: &[char], start: usize) -> usize {
 }
 
 fn number_or_date(text: String, at: usize) -> Result<Token, Malformed> {
-    let digits_then_dash = text.len() > 4
-        && text.as_bytes()[..4].iter().all(u8::is_ascii_digit)
-        && text.as_bytes()[4] == b'-';
+    let digits_then_dash =
+        text.len() > 4 && text.as_bytes()[..4].iter().all(u8::is_ascii_digit) && text.as_bytes()[4] == b'-';
     if digits_then_dash {
         if crate::moment::parse_datetime(&text).is_some() {
             return Ok(Token::DateTime(text));
@@ -130,14 +120,9 @@ fn number_or_date(text: String, at: usize) -> Result<Token, Malformed> {
         if crate::moment::parse_date(&text).is_some() {
             return Ok(Token::Date(text));
         }
-        return Err(Malformed::at(
-            at,
-            format!("line 1:{at} no viable alternative at character '{text}'"),
-        ));
+        return Err(Malformed::at(at, format!("line 1:{at} no viable alternative at character '{text}'")));
     }
-    let plain = text
-        .bytes()
-        .all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+' | b'e' | b'E'));
+    let plain = text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+' | b'e' | b'E'));
     match text.parse::<f64>() {
         Ok(number) if plain && number.is_finite() => Ok(Token::Number(text)),
         _ => Err(Malformed::at(at, format!("unexpected token: '{text}'"))),
@@ -180,10 +165,7 @@ fn string(chars: &[char], start: usize) -> Result<(String, usize), Malformed> {
         }
     }
     if value.chars().count() > LONGEST_TEXT {
-        return Err(Malformed::at(
-            start,
-            "string literal exceeds maximum length of 4000 characters".to_owned(),
-        ));
+        return Err(Malformed::at(start, "string literal exceeds maximum length of 4000 characters".to_owned()));
     }
     Ok((value, at + 1))
 }

@@ -27,27 +27,15 @@ pub(crate) struct Malformed {
 
 impl Malformed {
     fn at(at: usize, message: String) -> Self {
-        Self {
-            code: "MALFORMED_QUERY",
-            at: Some(at),
-            message,
-        }
+        Self { code: "MALFORMED_QUERY", at: Some(at), message }
     }
 
     fn coded(code: &'static str, at: usize, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            at: Some(at),
-            message: message.into(),
-        }
+        Self { code, at: Some(at), message: message.into() }
     }
 
     fn plain(code: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            at: None,
-            message: message.into(),
-        }
+        Self { code, at: None, message: message.into() }
     }
 
     /// The answer, with the query text around the place and a caret below it.
@@ -64,11 +52,7 @@ impl Malformed {
         let caret = " ".repeat(column - hidden);
         Refusal::bad(
             self.code,
-            format!(
-                "\n{shown}\n{caret}^\nERROR at Row:{row}:Column:{}\n{}",
-                column + 1,
-                self.message
-            ),
+            format!("\n{shown}\n{caret}^\nERROR at Row:{row}:Column:{}\n{}", column + 1, self.message),
         )
     }
 }
@@ -98,41 +82,16 @@ mod tests {
         for (text, token) in [
             ("SELECT FROM Account", "unexpected token: 'FROM'"),
             ("SELECT Id FROM", "unexpected token: '<EOF>'"),
-            (
-                "SELECT Id FROM Account WHERE Name = 'a' AND Name = 'b' OR Name = 'c'",
-                "unexpected token: 'OR'",
-            ),
-            (
-                "SELECT Id FROM Account WHERE Name = 'a' nonsense",
-                "unexpected token: 'nonsense'",
-            ),
-            (
-                "SELECT Id FROM Account WHERE Name = 'O'Neil AND Id = 'x'",
-                "unexpected token: 'Neil'",
-            ),
-            (
-                "SELECT Id FROM Account WHERE Name = 'open",
-                "unexpected token: '''",
-            ),
-            (
-                "SELECT Id FROM Account WHERE Name = '\\x'",
-                "illegal character sequence",
-            ),
-            (
-                "SELECT Id FROM Account OFFSET 2001",
-                "Maximum SOQL offset allowed is 2000",
-            ),
-            (
-                "SELECT Id FROM Account WHERE CreatedDate > 2026-08-01T03:00:00 03:00",
-                "no viable alternative",
-            ),
+            ("SELECT Id FROM Account WHERE Name = 'a' AND Name = 'b' OR Name = 'c'", "unexpected token: 'OR'"),
+            ("SELECT Id FROM Account WHERE Name = 'a' nonsense", "unexpected token: 'nonsense'"),
+            ("SELECT Id FROM Account WHERE Name = 'O'Neil AND Id = 'x'", "unexpected token: 'Neil'"),
+            ("SELECT Id FROM Account WHERE Name = 'open", "unexpected token: '''"),
+            ("SELECT Id FROM Account WHERE Name = '\\x'", "illegal character sequence"),
+            ("SELECT Id FROM Account OFFSET 2001", "Maximum SOQL offset allowed is 2000"),
+            ("SELECT Id FROM Account WHERE CreatedDate > 2026-08-01T03:00:00 03:00", "no viable alternative"),
         ] {
             let refusal = parse(text).unwrap_err().refusal(text);
-            assert!(
-                refusal.message.contains(token),
-                "{text}: {}",
-                refusal.message
-            );
+            assert!(refusal.message.contains(token), "{text}: {}", refusal.message);
         }
     }
 

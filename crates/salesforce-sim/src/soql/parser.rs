@@ -6,8 +6,8 @@ use super::lexer::{Placed, Token, tokens};
 
 /// Words that can't be names.
 const RESERVED: [&str; 17] = [
-    "SELECT", "FROM", "WHERE", "AND", "OR", "NOT", "LIKE", "IN", "NULL", "TRUE", "FALSE", "HAVING",
-    "INCLUDES", "EXCLUDES", "LIMIT", "OFFSET", "NULLS",
+    "SELECT", "FROM", "WHERE", "AND", "OR", "NOT", "LIKE", "IN", "NULL", "TRUE", "FALSE", "HAVING", "INCLUDES",
+    "EXCLUDES", "LIMIT", "OFFSET", "NULLS",
 ];
 /// Deepest nesting of parentheses and NOT.
 const DEEPEST: usize = 100;
@@ -17,16 +17,9 @@ const LARGEST_OFFSET: u64 = 2_000;
 /// Reads a query.
 pub(crate) fn parse(text: &str) -> Result<Query, Malformed> {
     if text.chars().count() > LONGEST_QUERY {
-        return Err(Malformed::at(
-            0,
-            "SOQL statements cannot be longer than 100000 characters.".to_owned(),
-        ));
+        return Err(Malformed::at(0, "SOQL statements cannot be longer than 100000 characters.".to_owned()));
     }
-    let mut parser = Parser {
-        tokens: tokens(text)?,
-        at: 0,
-        depth: 0,
-    };
+    let mut parser = Parser { tokens: tokens(text)?, at: 0, depth: 0 };
     let query = parser.query()?;
     parser.expect_end()?;
     Ok(query)
@@ -48,16 +41,9 @@ impl Parser {
             select.push(self.item()?);
         }
         self.expect_word("FROM")?;
-        let from = Path {
-            at: self.place(),
-            segments: vec![self.any_name()?],
-        };
+        let from = Path { at: self.place(), segments: vec![self.any_name()?] };
         let alias = self.alias()?;
-        let filter = if self.take_word("WHERE") {
-            Some(self.condition()?)
-        } else {
-            None
-        };
+        let filter = if self.take_word("WHERE") { Some(self.condition()?) } else { None };
         let group_by = if self.take_word("GROUP") {
             self.expect_word("BY")?;
             self.paths()?
@@ -70,17 +56,9 @@ impl Parser {
         } else {
             Vec::new()
         };
-        let limit = if self.take_word("LIMIT") {
-            Some(self.whole_number()?)
-        } else {
-            None
-        };
+        let limit = if self.take_word("LIMIT") { Some(self.whole_number()?) } else { None };
         let offset_at = self.place();
-        let offset = if self.take_word("OFFSET") {
-            Some(self.whole_number()?)
-        } else {
-            None
-        };
+        let offset = if self.take_word("OFFSET") { Some(self.whole_number()?) } else { None };
         if offset.is_some_and(|offset| offset > LARGEST_OFFSET) {
             return Err(Malformed::coded(
                 "NUMBER_OUTSIDE_VALID_RANGE",
@@ -92,17 +70,7 @@ impl Parser {
         if all_rows {
             self.expect_word("ROWS")?;
         }
-        Ok(Query {
-            select,
-            from,
-            alias,
-            filter,
-            group_by,
-            order_by,
-            limit,
-            offset,
-            all_rows,
-        })
+        Ok(Query { select, from, alias, filter, group_by, order_by, limit, offset, all_rows })
     }
 
     fn item(&mut self) -> Parsed<Item> {
@@ -118,40 +86,22 @@ impl Parser {
         self.expect_symbol(")")?;
         if function == "FIELDS" {
             let which = inner.segments[0].to_ascii_uppercase();
-            if inner.segments.len() > 1 || !matches!(which.as_str(), "ALL" | "STANDARD" | "CUSTOM")
-            {
-                return Err(Malformed::at(
-                    inner.at,
-                    format!("unexpected token: '{}'", inner.text()),
-                ));
+            if inner.segments.len() > 1 || !matches!(which.as_str(), "ALL" | "STANDARD" | "CUSTOM") {
+                return Err(Malformed::at(inner.at, format!("unexpected token: '{}'", inner.text())));
             }
             return Ok(Item::Fields(which));
         }
         if !matches!(
             function.as_str(),
-            "COUNT"
-                | "COUNT_DISTINCT"
-                | "MAX"
-                | "MIN"
-                | "SUM"
-                | "AVG"
-                | "TOLABEL"
-                | "CONVERTCURRENCY"
+            "COUNT" | "COUNT_DISTINCT" | "MAX" | "MIN" | "SUM" | "AVG" | "TOLABEL" | "CONVERTCURRENCY"
         ) {
-            return Err(Malformed::at(
-                path.at,
-                format!("unexpected token: '{}'", path.text()),
-            ));
+            return Err(Malformed::at(path.at, format!("unexpected token: '{}'", path.text())));
         }
         let alias = match self.peek() {
             Token::Word(word) if !word.eq_ignore_ascii_case("FROM") => Some(self.name()?),
             _ => None,
         };
-        Ok(Item::Call {
-            function,
-            path: inner,
-            alias,
-        })
+        Ok(Item::Call { function, path: inner, alias })
     }
 
     fn alias(&mut self) -> Parsed<Option<String>> {
@@ -177,21 +127,13 @@ impl Parser {
         if self.next_is_word(other) {
             return Err(self.unexpected());
         }
-        Ok(if word == "AND" {
-            Condition::And(terms)
-        } else {
-            Condition::Or(terms)
-        })
+        Ok(if word == "AND" { Condition::And(terms) } else { Condition::Or(terms) })
     }
 
     fn term(&mut self) -> Parsed<Condition> {
         self.depth += 1;
         if self.depth > DEEPEST {
-            return Err(Malformed::coded(
-                "QUERY_TOO_COMPLICATED",
-                self.place(),
-                "the query is nested too deeply",
-            ));
+            return Err(Malformed::coded("QUERY_TOO_COMPLICATED", self.place(), "the query is nested too deeply"));
         }
         let term = if self.take_word("NOT") {
             Condition::Not(Box::new(self.term()?))
@@ -210,40 +152,20 @@ impl Parser {
         let path = self.path()?;
         if self.take_word("NOT") {
             self.expect_word("IN")?;
-            return Ok(Condition::In {
-                path,
-                negated: true,
-                literals: self.literals()?,
-            });
+            return Ok(Condition::In { path, negated: true, literals: self.literals()? });
         }
         if self.take_word("IN") {
-            return Ok(Condition::In {
-                path,
-                negated: false,
-                literals: self.literals()?,
-            });
+            return Ok(Condition::In { path, negated: false, literals: self.literals()? });
         }
         if self.take_word("INCLUDES") {
-            return Ok(Condition::Includes {
-                path,
-                negated: false,
-                literals: self.literals()?,
-            });
+            return Ok(Condition::Includes { path, negated: false, literals: self.literals()? });
         }
         if self.take_word("EXCLUDES") {
-            return Ok(Condition::Includes {
-                path,
-                negated: true,
-                literals: self.literals()?,
-            });
+            return Ok(Condition::Includes { path, negated: true, literals: self.literals()? });
         }
         let operator = self.operator()?;
         let literal = self.literal()?;
-        Ok(Condition::Compare {
-            path,
-            operator,
-            literal,
-        })
+        Ok(Condition::Compare { path, operator, literal })
     }
 
     fn operator(&mut self) -> Parsed<Operator> {
@@ -294,24 +216,17 @@ impl Parser {
             "NULL" => Literal::Null,
             "TRUE" => Literal::Bool(true),
             "FALSE" => Literal::Bool(false),
-            "TODAY" | "YESTERDAY" | "TOMORROW" | "THIS_WEEK" | "LAST_WEEK" | "NEXT_WEEK"
-            | "THIS_MONTH" | "LAST_MONTH" | "NEXT_MONTH" | "THIS_YEAR" | "LAST_YEAR"
-            | "NEXT_YEAR" | "LAST_90_DAYS" | "NEXT_90_DAYS" => {
-                Literal::Named(word.to_owned(), None)
-            }
+            "TODAY" | "YESTERDAY" | "TOMORROW" | "THIS_WEEK" | "LAST_WEEK" | "NEXT_WEEK" | "THIS_MONTH"
+            | "LAST_MONTH" | "NEXT_MONTH" | "THIS_YEAR" | "LAST_YEAR" | "NEXT_YEAR" | "LAST_90_DAYS"
+            | "NEXT_90_DAYS" => Literal::Named(word.to_owned(), None),
             "LAST_N_DAYS" | "NEXT_N_DAYS" | "N_DAYS_AGO" => {
                 self.at += 1;
                 self.expect_symbol(":")?;
                 let number_at = self.place();
                 let number = self.whole_number()?;
-                let number = u32::try_from(number)
-                    .ok()
-                    .filter(|number| *number <= 1_000_000);
+                let number = u32::try_from(number).ok().filter(|number| *number <= 1_000_000);
                 let Some(number) = number else {
-                    return Err(Malformed::at(
-                        number_at,
-                        "the number of days is out of range".to_owned(),
-                    ));
+                    return Err(Malformed::at(number_at, "the number of days is out of range".to_owned()));
                 };
                 return Ok(Literal::Named(word.to_owned(), Some(number)));
             }
@@ -346,11 +261,7 @@ impl Parser {
             } else {
                 None
             };
-            orders.push(Order {
-                path,
-                descending,
-                nulls_last,
-            });
+            orders.push(Order { path, descending, nulls_last });
             if !self.take_symbol(",") {
                 return Ok(orders);
             }
@@ -368,11 +279,7 @@ impl Parser {
 
     fn name(&mut self) -> Parsed<String> {
         match self.peek() {
-            Token::Word(word)
-                if RESERVED
-                    .iter()
-                    .any(|reserved| word.eq_ignore_ascii_case(reserved)) =>
-            {
+            Token::Word(word) if RESERVED.iter().any(|reserved| word.eq_ignore_ascii_case(reserved)) => {
                 Err(self.unexpected())
             }
             _ => self.any_name(),
@@ -427,48 +334,29 @@ impl Parser {
     }
 
     fn expect_word(&mut self, word: &str) -> Parsed<()> {
-        if self.take_word(word) {
-            Ok(())
-        } else {
-            Err(self.unexpected())
-        }
+        if self.take_word(word) { Ok(()) } else { Err(self.unexpected()) }
     }
 
     fn expect_symbol(&mut self, symbol: &str) -> Parsed<()> {
-        if self.take_symbol(symbol) {
-            Ok(())
-        } else {
-            Err(self.unexpected())
-        }
+        if self.take_symbol(symbol) { Ok(()) } else { Err(self.unexpected()) }
     }
 
     fn expect_end(&mut self) -> Parsed<()> {
-        if *self.peek() == Token::End {
-            Ok(())
-        } else {
-            Err(self.unexpected())
-        }
+        if *self.peek() == Token::End { Ok(()) } else { Err(self.unexpected()) }
     }
 
     fn unexpected(&self) -> Malformed {
-        Malformed::at(
-            self.place(),
-            format!("unexpected token: '{}'", self.peek().shown()),
-        )
+        Malformed::at(self.place(), format!("unexpected token: '{}'", self.peek().shown()))
     }
 }
 
 fn is_clause(word: &str) -> bool {
-    [
-        "FROM", "WHERE", "GROUP", "ORDER", "LIMIT", "OFFSET", "ALL", "HAVING",
-    ]
-    .iter()
-    .any(|clause| word.eq_ignore_ascii_case(clause))
+    ["FROM", "WHERE", "GROUP", "ORDER", "LIMIT", "OFFSET", "ALL", "HAVING"]
+        .iter()
+        .any(|clause| word.eq_ignore_ascii_case(clause))
 }
 
 /// `Group` and `Order` are objects, `ALL` is an argument of FIELDS.
 fn is_object_too(word: &str) -> bool {
-    ["GROUP", "ORDER", "ALL"]
-        .iter()
-        .any(|object| word.eq_ignore_ascii_case(object))
+    ["GROUP", "ORDER", "ALL"].iter().any(|object| word.eq_ignore_ascii_case(object))
 }

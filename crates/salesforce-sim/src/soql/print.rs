@@ -25,11 +25,7 @@ impl fmt::Display for Query {
         if let Some(offset) = self.offset {
             write!(out, " OFFSET {offset}")?;
         }
-        if self.all_rows {
-            out.write_str(" ALL ROWS")
-        } else {
-            Ok(())
-        }
+        if self.all_rows { out.write_str(" ALL ROWS") } else { Ok(()) }
     }
 }
 
@@ -44,16 +40,8 @@ impl fmt::Display for Item {
         match self {
             Self::Field(path) => path.fmt(out),
             Self::Count => out.write_str("COUNT()"),
-            Self::Call {
-                function,
-                path,
-                alias: None,
-            } => write!(out, "{function}({path})"),
-            Self::Call {
-                function,
-                path,
-                alias: Some(alias),
-            } => write!(out, "{function}({path}) {alias}"),
+            Self::Call { function, path, alias: None } => write!(out, "{function}({path})"),
+            Self::Call { function, path, alias: Some(alias) } => write!(out, "{function}({path}) {alias}"),
             Self::Fields(which) => write!(out, "FIELDS({which})"),
         }
     }
@@ -75,26 +63,14 @@ impl fmt::Display for Condition {
             Self::And(terms) => out.write_str(&nested(terms, " AND ")),
             Self::Or(terms) => out.write_str(&nested(terms, " OR ")),
             Self::Not(term) => write!(out, "NOT ({term})"),
-            Self::Compare {
-                path,
-                operator,
-                literal,
-            } => {
+            Self::Compare { path, operator, literal } => {
                 write!(out, "{path} {} {}", operator.text(), shown(literal))
             }
-            Self::In {
-                path,
-                negated,
-                literals,
-            } => {
+            Self::In { path, negated, literals } => {
                 let word = if *negated { "NOT IN" } else { "IN" };
                 write!(out, "{path} {word} ({})", joined(literals))
             }
-            Self::Includes {
-                path,
-                negated,
-                literals,
-            } => {
+            Self::Includes { path, negated, literals } => {
                 let word = if *negated { "EXCLUDES" } else { "INCLUDES" };
                 write!(out, "{path} {word} ({})", joined(literals))
             }
@@ -152,9 +128,5 @@ impl fmt::Display for Order {
 }
 
 fn joined(items: &[impl fmt::Display]) -> String {
-    items
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(", ")
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

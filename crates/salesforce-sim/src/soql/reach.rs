@@ -22,13 +22,7 @@ pub(super) struct Reach {
 
 impl Reach {
     pub(super) fn everything() -> Self {
-        Self {
-            low: (i64::MIN, Id::MIN),
-            high: (i64::MAX, Id::MAX),
-            id_low: Id::MIN,
-            id_high: Id::MAX,
-            ids: None,
-        }
+        Self { low: (i64::MIN, Id::MIN), high: (i64::MAX, Id::MAX), id_low: Id::MIN, id_high: Id::MAX, ids: None }
     }
 
     pub(super) fn narrows_stamps(&self) -> bool {
@@ -38,45 +32,28 @@ impl Reach {
     /// The bounds of a filter.
     pub(super) fn of(test: &Test) -> Self {
         match test {
-            Test::And(terms) => terms
-                .iter()
-                .map(Self::of)
-                .fold(Self::everything(), Self::and),
-            Test::Or(terms) => terms
-                .iter()
-                .map(Self::of)
-                .reduce(Self::or)
-                .unwrap_or_else(Self::everything),
+            Test::And(terms) => terms.iter().map(Self::of).fold(Self::everything(), Self::and),
+            Test::Or(terms) => terms.iter().map(Self::of).reduce(Self::or).unwrap_or_else(Self::everything),
             Test::Compare(Access::Column(STAMP), operator, Value::DateTime(at)) => {
                 Self::everything().with_stamp(*operator, *at)
             }
-            Test::Compare(Access::Column(ID), operator, Value::Id(id)) => {
-                Self::everything().with_id(*operator, *id)
-            }
-            Test::Within(
-                Access::Column(STAMP),
-                operator,
-                Value::DateTime(from),
-                Value::DateTime(to),
-            ) => {
+            Test::Compare(Access::Column(ID), operator, Value::Id(id)) => Self::everything().with_id(*operator, *id),
+            Test::Within(Access::Column(STAMP), operator, Value::DateTime(from), Value::DateTime(to)) => {
                 let everything = Self::everything();
                 match operator {
-                    Operator::Equal => everything
-                        .with_stamp(Operator::GreaterOrEqual, *from)
-                        .with_stamp(Operator::Less, *to),
-                    Operator::Greater => everything.with_stamp(Operator::GreaterOrEqual, *to),
-                    Operator::GreaterOrEqual => {
-                        everything.with_stamp(Operator::GreaterOrEqual, *from)
+                    Operator::Equal => {
+                        everything.with_stamp(Operator::GreaterOrEqual, *from).with_stamp(Operator::Less, *to)
                     }
+                    Operator::Greater => everything.with_stamp(Operator::GreaterOrEqual, *to),
+                    Operator::GreaterOrEqual => everything.with_stamp(Operator::GreaterOrEqual, *from),
                     Operator::Less => everything.with_stamp(Operator::Less, *from),
                     Operator::LessOrEqual => everything.with_stamp(Operator::Less, *to),
                     Operator::NotEqual | Operator::Like => everything,
                 }
             }
-            Test::Ids(Access::Column(ID), ids, false) => Self {
-                ids: Some(ids.iter().copied().collect()),
-                ..Self::everything()
-            },
+            Test::Ids(Access::Column(ID), ids, false) => {
+                Self { ids: Some(ids.iter().copied().collect()), ..Self::everything() }
+            }
             _ => Self::everything(),
         }
     }

@@ -60,29 +60,18 @@ pub(super) fn shape(org: &Org, table: usize, query: &Query) -> Result<Shape, Mal
     if query.select == [Item::Count] {
         return Ok(Shape::Count);
     }
-    let aggregates = query
-        .select
-        .iter()
-        .any(|item| matches!(item, Item::Call { function, .. } if is_aggregate(function)));
+    let aggregates =
+        query.select.iter().any(|item| matches!(item, Item::Call { function, .. } if is_aggregate(function)));
     if aggregates || !query.group_by.is_empty() {
         return aggregate_shape(org, table, query).map(Shape::Aggregate);
     }
-    let mut selection = Selection {
-        org,
-        table,
-        alias: query.alias.as_deref(),
-        outputs: Vec::new(),
-        seen: HashSet::new(),
-    };
+    let mut selection =
+        Selection { org, table, alias: query.alias.as_deref(), outputs: Vec::new(), seen: HashSet::new() };
     for item in &query.select {
         match item {
             Item::Field(path) => selection.add(path)?,
             Item::Fields(which) => selection.expand(which, query.limit)?,
-            Item::Call {
-                function,
-                path,
-                alias,
-            } if function == "TOLABEL" => selection.label(path, alias.as_deref())?,
+            Item::Call { function, path, alias } if function == "TOLABEL" => selection.label(path, alias.as_deref())?,
             Item::Call { path, .. } => {
                 return Err(Malformed::coded(
                     "INVALID_FIELD",
@@ -97,19 +86,13 @@ pub(super) fn shape(org: &Org, table: usize, query: &Query) -> Result<Shape, Mal
 }
 
 fn is_aggregate(function: &str) -> bool {
-    matches!(
-        function,
-        "COUNT" | "COUNT_DISTINCT" | "MAX" | "MIN" | "SUM" | "AVG"
-    )
+    matches!(function, "COUNT" | "COUNT_DISTINCT" | "MAX" | "MIN" | "SUM" | "AVG")
 }
 
 fn aggregate_shape(org: &Org, table: usize, query: &Query) -> Result<Vec<Column>, Malformed> {
     let alias = query.alias.as_deref();
-    let groups: Vec<Resolved> = query
-        .group_by
-        .iter()
-        .map(|path| resolve(org, table, path, alias))
-        .collect::<Result<_, _>>()?;
+    let groups: Vec<Resolved> =
+        query.group_by.iter().map(|path| resolve(org, table, path, alias)).collect::<Result<_, _>>()?;
     let mut columns = Vec::new();
     let mut unnamed = 0;
     for item in &query.select {
@@ -122,49 +105,28 @@ fn aggregate_shape(org: &Org, table: usize, query: &Query) -> Result<Vec<Column>
                         format!("Field must be grouped or aggregated: {}", path.text()),
                     ));
                 }
-                Column {
-                    name: field.name,
-                    access: field.access,
-                    function: None,
-                }
+                Column { name: field.name, access: field.access, function: None }
             }
-            Item::Call {
-                function,
-                path,
-                alias: given,
-            } if is_aggregate(function) => {
+            Item::Call { function, path, alias: given } if is_aggregate(function) => {
                 let field = resolve(org, table, path, alias)?;
                 let sums = matches!(function.as_str(), "SUM" | "AVG");
                 if field.kind == Kind::Address || (sums && !field.kind.is_number()) {
-                    let message = format!(
-                        "field {} does not support aggregate operator {function}",
-                        field.name
-                    );
+                    let message = format!("field {} does not support aggregate operator {function}", field.name);
                     return Err(Malformed::at(path.at, message));
                 }
                 let name = given.clone().unwrap_or_else(|| {
                     unnamed += 1;
                     format!("expr{}", unnamed - 1)
                 });
-                Column {
-                    name,
-                    access: field.access,
-                    function: Some(function.clone()),
-                }
+                Column { name, access: field.access, function: Some(function.clone()) }
             }
             _ => {
-                return Err(Malformed::at(
-                    0,
-                    "Grouped query cannot use this function".to_owned(),
-                ));
+                return Err(Malformed::at(0, "Grouped query cannot use this function".to_owned()));
             }
         });
     }
     let mut names = HashSet::new();
-    match columns
-        .iter()
-        .find(|column| !names.insert(column.name.to_ascii_lowercase()))
-    {
+    match columns.iter().find(|column| !names.insert(column.name.to_ascii_lowercase())) {
         Some(twice) => Err(Malformed::at(0, format!("duplicate alias: {}", twice.name))),
         None => Ok(columns),
     }
@@ -191,10 +153,7 @@ impl Selection<'_> {
         if self.seen.insert(name.to_ascii_lowercase()) {
             return Ok(());
         }
-        Err(Malformed::plain(
-            "INVALID_FIELD",
-            format!("duplicate field selected: {name}"),
-        ))
+        Err(Malformed::plain("INVALID_FIELD", format!("duplicate field selected: {name}")))
     }
 
     fn expand(&mut self, which: &str, limit: Option<u64>) -> Result<(), Malformed> {
@@ -205,12 +164,7 @@ impl Selection<'_> {
             ));
         }
         let schema = &self.org.tables[self.table].schema;
-        for (column, field) in schema
-            .fields
-            .iter()
-            .enumerate()
-            .filter(|(_, field)| field.is_visible())
-        {
+        for (column, field) in schema.fields.iter().enumerate().filter(|(_, field)| field.is_visible()) {
             let wanted = match which {
                 "STANDARD" => !field.is_custom(),
                 "CUSTOM" => field.is_custom(),
@@ -218,8 +172,7 @@ impl Selection<'_> {
             };
             if wanted {
                 self.note(&field.name)?;
-                self.outputs
-                    .push(output(self.org, self.table, column, field));
+                self.outputs.push(output(self.org, self.table, column, field));
             }
         }
         Ok(())
@@ -240,41 +193,26 @@ impl Selection<'_> {
 fn output(org: &Org, table: usize, column: usize, field: &Field) -> Out {
     let name = field.name.clone();
     match field.kind {
-        Kind::Address => Out::Address {
-            parts: org.tables[table].schema.address_parts(&name),
-            name,
-        },
+        Kind::Address => Out::Address { parts: org.tables[table].schema.address_parts(&name), name },
         _ => Out::Field { name, column },
     }
 }
 
 /// Puts a path into the tree, beside what already stands under the same parent.
-fn insert(
-    org: &Org,
-    table: usize,
-    outputs: &mut Vec<Out>,
-    segments: &[String],
-    at: usize,
-) -> Result<(), Malformed> {
+fn insert(org: &Org, table: usize, outputs: &mut Vec<Out>, segments: &[String], at: usize) -> Result<(), Malformed> {
     let schema = &org.tables[table].schema;
     let [first, rest @ ..] = segments else {
         return Ok(());
     };
     if rest.is_empty() {
-        let column = schema
-            .visible_column(first)
-            .ok_or_else(|| no_such_column(first, schema.name, at))?;
+        let column = schema.visible_column(first).ok_or_else(|| no_such_column(first, schema.name, at))?;
         outputs.push(output(org, table, column, &schema.fields[column]));
         return Ok(());
     }
-    let lookup = schema
-        .relationship(first)
-        .ok_or_else(|| not_understood(first, at))?;
+    let lookup = schema.relationship(first).ok_or_else(|| not_understood(first, at))?;
     let field = &schema.fields[lookup];
     let polymorphic = field.reference_to.len() > 1;
-    let known = outputs
-        .iter()
-        .position(|out| matches!(out, Out::Parent { lookup: other, .. } if *other == lookup));
+    let known = outputs.iter().position(|out| matches!(out, Out::Parent { lookup: other, .. } if *other == lookup));
     let place = known.unwrap_or_else(|| {
         let targets = field
             .reference_to
@@ -283,17 +221,10 @@ fn insert(
             .map(|target| (target, Vec::new()))
             .collect();
         let name = field.relationship.unwrap_or_default().to_owned();
-        outputs.push(Out::Parent {
-            name,
-            lookup,
-            polymorphic,
-            targets,
-        });
+        outputs.push(Out::Parent { name, lookup, polymorphic, targets });
         outputs.len() - 1
     });
-    let Out::Parent { targets, .. } = &mut outputs[place] else {
-        unreachable!("the place was found as a parent")
-    };
+    let Out::Parent { targets, .. } = &mut outputs[place] else { unreachable!("the place was found as a parent") };
     let object_name = polymorphic && rest.len() == 1 && rest[0].eq_ignore_ascii_case("Type");
     let mut refused = None;
     let mut bound = 0;
@@ -308,10 +239,7 @@ fn insert(
             Err(error) => {
                 refused = Some(error);
                 // The field exists for the other kind of parent only: here it is empty.
-                outputs.push(Out::Field {
-                    name: rest[0].clone(),
-                    column: usize::MAX,
-                });
+                outputs.push(Out::Field { name: rest[0].clone(), column: usize::MAX });
             }
         }
     }

@@ -97,7 +97,10 @@ async fn h67_cells_are_quoted_and_keep_what_is_inside() {
         ("Line one\nline two", json!("x,y;z"), json!(1_250_000.0)),
         ("🦾", json!("nul\u{0}byte"), Json::Null),
     ] {
-        world.sim.create("Account", json!({ "Name": name, "Description": description, "AnnualRevenue": revenue })).unwrap();
+        world
+            .sim
+            .create("Account", json!({ "Name": name, "Description": description, "AnnualRevenue": revenue }))
+            .unwrap();
     }
     let id = job(&world, "SELECT Name, Description, AnnualRevenue, IsDeleted, SystemModstamp FROM Account").await;
     let page = world.get(&format!("{DATA}/jobs/query/{id}/results")).await;
@@ -139,7 +142,10 @@ async fn h69_jobs_fail_or_are_aborted() {
     let world = empty_world().await;
     for message in [Some("QUERY_TIMEOUT: Your query request was running for too long."), None] {
         let id = create(&world, "SELECT Id FROM Account").await.json()["id"].as_str().unwrap().to_owned();
-        world.sim.fault(FaultRule::once(Endpoint::BulkPoll, Fault::BulkFailed { message: message.map(str::to_owned) }).on_object("Account"));
+        world.sim.fault(
+            FaultRule::once(Endpoint::BulkPoll, Fault::BulkFailed { message: message.map(str::to_owned) })
+                .on_object("Account"),
+        );
         let (_, failed) = finish(&world, &id).await;
         assert_eq!(failed["state"], "Failed");
         assert_eq!(failed["errorMessage"].as_str(), message);
@@ -150,7 +156,16 @@ async fn h69_jobs_fail_or_are_aborted() {
     assert_eq!(finish(&world, &id).await.1["state"], "Aborted");
 
     let id = create(&world, "SELECT Id FROM Account").await.json()["id"].as_str().unwrap().to_owned();
-    let abort = async || answer(world.http.patch(world.url(&format!("{DATA}/jobs/query/{id}"))).bearer_auth(&world.token).json(&json!({ "state": "Aborted" }))).await;
+    let abort = async || {
+        answer(
+            world
+                .http
+                .patch(world.url(&format!("{DATA}/jobs/query/{id}")))
+                .bearer_auth(&world.token)
+                .json(&json!({ "state": "Aborted" })),
+        )
+        .await
+    };
     assert_eq!(abort().await.json()["state"], "Aborted");
     assert_eq!(abort().await.status, 400, "it is over already");
 }
@@ -182,7 +197,12 @@ async fn h70_wrong_versions_deleted_and_old_jobs_and_no_rows() {
 
 #[tokio::test]
 async fn delimiters_line_endings_and_pages_are_as_asked() {
-    let world = world_of(Config { seed: Some(Seed { accounts: 700, ..Seed::default() }), bulk_page_rows: 100, ..Config::default() }).await;
+    let world = world_of(Config {
+        seed: Some(Seed { accounts: 700, ..Seed::default() }),
+        bulk_page_rows: 100,
+        ..Config::default()
+    })
+    .await;
     let body = json!({ "operation": "query", "query": "SELECT Id, Name FROM Account", "columnDelimiter": "TAB", "lineEnding": "CRLF" });
     let id = world.post(&format!("{DATA}/jobs/query"), &body).await.json()["id"].as_str().unwrap().to_owned();
     finish(&world, &id).await;

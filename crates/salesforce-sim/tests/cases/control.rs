@@ -12,8 +12,10 @@ use super::support::{DATA, World, answer, empty_world, http, seed, world};
 #[tokio::test]
 async fn orders_work_over_http_too() {
     let world = empty_world().await;
-    let order = async |op: &str, body: Json| answer(world.http.post(world.url(&format!("/sim/{op}"))).json(&body)).await;
-    let id = order("create", json!({ "object": "Account", "fields": { "Name": "By HTTP" } })).await.json()["id"].clone();
+    let order =
+        async |op: &str, body: Json| answer(world.http.post(world.url(&format!("/sim/{op}"))).json(&body)).await;
+    let id =
+        order("create", json!({ "object": "Account", "fields": { "Name": "By HTTP" } })).await.json()["id"].clone();
     let updated = order("update", json!({ "id": id, "fields": { "Name": "Changed" } })).await;
     assert_eq!(updated.json(), json!({ "ok": true }));
     assert_eq!(world.query("SELECT Name FROM Account").await["records"][0]["Name"], "Changed");
@@ -36,14 +38,23 @@ async fn several_orgs_are_apart() {
     assert_ne!(orgs[0]["id"], orgs[1]["id"]);
     let world = World { http: http(), token: String::new(), sim };
     let log_in = async |username: &str| {
-        let tokens = world.token_call("password", &[("username", username), ("password", "correct-horse")]).await.json();
+        let tokens =
+            world.token_call("password", &[("username", username), ("password", "correct-horse")]).await.json();
         tokens["access_token"].as_str().unwrap().to_owned()
     };
     let (a, b) = (log_in("a@oma.example").await, log_in("b@oma.example").await);
     world.sim.create("Account", json!({ "Name": "In the first" })).unwrap();
-    let count = async |token: &str| answer(world.http.get(world.url(&format!("{DATA}/query?q=SELECT+COUNT()+FROM+Account"))).bearer_auth(token)).await.json()["totalSize"].clone();
+    let count = async |token: &str| {
+        answer(world.http.get(world.url(&format!("{DATA}/query?q=SELECT+COUNT()+FROM+Account"))).bearer_auth(token))
+            .await
+            .json()["totalSize"]
+            .clone()
+    };
     assert_eq!((count(&a).await, count(&b).await), (json!(1), json!(0)));
-    let name = answer(world.http.get(world.url(&format!("{DATA}/query?q=SELECT+Name+FROM+Organization"))).bearer_auth(&b)).await.json();
+    let name =
+        answer(world.http.get(world.url(&format!("{DATA}/query?q=SELECT+Name+FROM+Organization"))).bearer_auth(&b))
+            .await
+            .json();
     assert_eq!(name["records"][0]["Name"], "Second");
     assert_eq!(world.sim.stats().calls_by_org.len(), 2);
 }
@@ -61,7 +72,10 @@ async fn warmed_rows_follow_every_change() {
     world.sim.update(account, json!({ "Name": "Renamed parent" })).unwrap();
     let text = world.ask("query", soql).await.text;
     assert!(text.contains("\"LastName\":\"Changed\""));
-    let with_parent = world.query(&format!("SELECT COUNT() FROM Contact WHERE AccountId = '{account}'")).await["totalSize"].as_u64().unwrap();
+    let with_parent =
+        world.query(&format!("SELECT COUNT() FROM Contact WHERE AccountId = '{account}'")).await["totalSize"]
+            .as_u64()
+            .unwrap();
     assert_eq!(text.matches("Renamed parent").count() as u64, with_parent);
 }
 
@@ -110,4 +124,21 @@ async fn a_stopped_simulator_frees_its_port() {
     let address = sim.address();
     sim.shutdown().await;
     std::net::TcpListener::bind(address).expect("the port is free again");
+}
+
+#[tokio::test]
+async fn https_is_trusted_by_those_who_know_the_authority() {
+    let sim = Simulator::start(Config { tls: true, ..Config::default() });
+    assert!(sim.url().starts_with("https://localhost:"));
+    let stranger = http().get(format!("{}/services/data/", sim.url())).send().await;
+    assert!(stranger.is_err(), "nobody else vouches for it");
+    let authority = reqwest::Certificate::from_pem(sim.ca_pem().unwrap().as_bytes()).unwrap();
+    let friend = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .tls_certs_only([authority])
+        .build()
+        .unwrap();
+    let world = World { http: friend, token: String::new(), sim };
+    let tokens = world.connect().await;
+    assert_eq!(tokens["instance_url"], world.sim.url());
 }

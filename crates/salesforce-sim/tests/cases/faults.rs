@@ -14,7 +14,10 @@ async fn h32_query_timeout_strikes_one_object_only() {
     world.sim.fault(FaultRule::once(Endpoint::Query, Fault::QueryTimeout).on_object("Contact"));
     assert_eq!(world.ask("query", "SELECT Id FROM Account").await.status, 200);
     let timeout = world.ask("query", "SELECT Id FROM Contact").await;
-    assert_eq!(timeout.refusal(), ("QUERY_TIMEOUT".to_owned(), "Your query request was running for too long.".to_owned()));
+    assert_eq!(
+        timeout.refusal(),
+        ("QUERY_TIMEOUT".to_owned(), "Your query request was running for too long.".to_owned())
+    );
     assert_eq!(world.ask("query", "SELECT Id FROM Contact").await.status, 200);
     assert!(world.sim.pending_faults().is_empty());
 }
@@ -46,7 +49,10 @@ async fn h34_the_daily_and_the_concurrent_limit_differ_by_text() {
     assert_eq!(concurrent.refusal().1, "ConcurrentRequests (Concurrent API Requests) Limit exceeded.");
     world.sim.order(Command::ApiUsage { org: None, used: Some(5), max: Some(5) }).unwrap();
     let daily = world.get(&format!("{DATA}/limits")).await;
-    assert_eq!((daily.status, daily.refusal()), (403, ("REQUEST_LIMIT_EXCEEDED".to_owned(), "TotalRequests Limit exceeded.".to_owned())));
+    assert_eq!(
+        (daily.status, daily.refusal()),
+        (403, ("REQUEST_LIMIT_EXCEEDED".to_owned(), "TotalRequests Limit exceeded.".to_owned()))
+    );
 }
 
 #[tokio::test]
@@ -73,7 +79,11 @@ async fn h35_503_twice_then_success_and_500_always() {
 async fn h36_html_where_json_belongs() {
     let world = world(seed(450, 0, 0)).await;
     world.sim.fault(FaultRule::once(Endpoint::QueryMore, Fault::Maintenance));
-    let first = answer(world.asking(&format!("{DATA}/query?q=SELECT+Id+FROM+Account")).header("Sforce-Query-Options", "batchSize=200")).await.json();
+    let first = answer(
+        world.asking(&format!("{DATA}/query?q=SELECT+Id+FROM+Account")).header("Sforce-Query-Options", "batchSize=200"),
+    )
+    .await
+    .json();
     let next = first["nextRecordsUrl"].as_str().unwrap().to_owned();
     let page = world.get(&next).await;
     assert_eq!(page.status, 200);
@@ -95,7 +105,13 @@ async fn h37_bodies_cut_reset_dripping_and_labelled_wrongly() {
     // A client that shows bodies as they came.
     let plain = reqwest::Client::builder().no_gzip().build().unwrap();
     let raw = async || {
-        let response = plain.get(world.url(&path)).bearer_auth(&world.token).header("accept-encoding", "gzip").send().await.unwrap();
+        let response = plain
+            .get(world.url(&path))
+            .bearer_auth(&world.token)
+            .header("accept-encoding", "gzip")
+            .send()
+            .await
+            .unwrap();
         let encoding = response.headers().get("content-encoding").map(|value| value.to_str().unwrap().to_owned());
         (encoding, response.bytes().await)
     };

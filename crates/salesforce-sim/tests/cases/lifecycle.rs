@@ -6,7 +6,9 @@ use serde_json::{Value as Json, json};
 use super::support::{DATA, World, answer, empty_world, ids_of, seed, world};
 
 async fn row(world: &World, object: &str, id: Id, fields: &str) -> Json {
-    let found = world.query_all(&format!("SELECT Id, IsDeleted, SystemModstamp, {fields} FROM {object} WHERE Id = '{id}'")).await;
+    let found = world
+        .query_all(&format!("SELECT Id, IsDeleted, SystemModstamp, {fields} FROM {object} WHERE Id = '{id}'"))
+        .await;
     assert_eq!(found["totalSize"], 1);
     found["records"][0].clone()
 }
@@ -45,7 +47,9 @@ async fn h58_an_account_takes_its_contacts_along_and_brings_them_back() {
     let world = empty_world().await;
     let account = world.sim.create("Account", json!({ "Name": "A" })).unwrap();
     let other = world.sim.create("Contact", json!({ "LastName": "Other" })).unwrap();
-    let contacts: Vec<Id> = (0..300).map(|n| world.sim.create("Contact", json!({ "LastName": format!("C{n}"), "AccountId": account })).unwrap()).collect();
+    let contacts: Vec<Id> = (0..300)
+        .map(|n| world.sim.create("Contact", json!({ "LastName": format!("C{n}"), "AccountId": account })).unwrap())
+        .collect();
     world.sim.delete(contacts[0]).unwrap();
     world.sim.order(Command::ClockAdvance { seconds: 5 }).unwrap();
     world.sim.delete(account).unwrap();
@@ -61,34 +65,68 @@ async fn h58_an_account_takes_its_contacts_along_and_brings_them_back() {
 async fn h59_leads_convert_into_new_or_existing_records() {
     let world = empty_world().await;
     let account = world.sim.create("Account", json!({ "Name": "Known Oy" })).unwrap();
-    let contact = world.sim.create("Contact", json!({ "LastName": "Known", "AccountId": account, "Title": "CTO" })).unwrap();
-    let lead = |name: &str| world.sim.create("Lead", json!({ "LastName": name, "Company": "Lead Oy", "Title": "CEO", "Phone": "+358 1" })).unwrap();
+    let contact =
+        world.sim.create("Contact", json!({ "LastName": "Known", "AccountId": account, "Title": "CTO" })).unwrap();
+    let lead = |name: &str| {
+        world
+            .sim
+            .create("Lead", json!({ "LastName": name, "Company": "Lead Oy", "Title": "CEO", "Phone": "+358 1" }))
+            .unwrap()
+    };
     let (first, second) = (lead("One"), lead("Two"));
-    let reused = world.sim.convert_lead(first, Conversion { account: Some(account), contact: Some(contact), opportunity: false }).unwrap();
+    let reused = world
+        .sim
+        .convert_lead(first, Conversion { account: Some(account), contact: Some(contact), opportunity: false })
+        .unwrap();
     assert_eq!((reused.account, reused.contact, reused.opportunity), (account, contact, None));
-    let converted = row(&world, "Lead", first, "IsConverted, ConvertedContactId, ConvertedAccountId, ConvertedOpportunityId, ConvertedDate, Status").await;
+    let converted = row(
+        &world,
+        "Lead",
+        first,
+        "IsConverted, ConvertedContactId, ConvertedAccountId, ConvertedOpportunityId, ConvertedDate, Status",
+    )
+    .await;
     assert_eq!(converted["IsConverted"], true);
     assert_eq!(converted["ConvertedContactId"], json!(contact));
     assert_eq!(converted["ConvertedOpportunityId"], Json::Null);
     assert_eq!(converted["ConvertedDate"].as_str().unwrap().len(), 10, "a date, no time");
     let kept = row(&world, "Contact", contact, "Title, Phone, LastName").await;
-    assert_eq!((kept["Title"].clone(), kept["Phone"].clone(), kept["LastName"].clone()), (json!("CTO"), json!("+358 1"), json!("Known")), "only empty fields are filled");
+    assert_eq!(
+        (kept["Title"].clone(), kept["Phone"].clone(), kept["LastName"].clone()),
+        (json!("CTO"), json!("+358 1"), json!("Known")),
+        "only empty fields are filled"
+    );
 
     let made = world.sim.convert_lead(second, Conversion { opportunity: true, ..Conversion::default() }).unwrap();
     assert_eq!(row(&world, "Account", made.account, "Name").await["Name"], "Lead Oy");
     assert_eq!(row(&world, "Contact", made.contact, "AccountId, Name").await["AccountId"], json!(made.account));
     assert!(made.opportunity.is_some());
-    let patched = answer(world.http.patch(world.url(&format!("{DATA}/sobjects/Lead/{second}"))).bearer_auth(&world.token).json(&json!({ "Title": "x" }))).await;
+    let patched = answer(
+        world
+            .http
+            .patch(world.url(&format!("{DATA}/sobjects/Lead/{second}")))
+            .bearer_auth(&world.token)
+            .json(&json!({ "Title": "x" })),
+    )
+    .await;
     assert_eq!(patched.refusal().0, "CANNOT_UPDATE_CONVERTED_LEAD");
 }
 
 #[tokio::test]
 async fn h62_formulas_and_parents_change_without_a_stamp() {
     let world = world(seed(10, 10, 0)).await;
-    let contact = world.sim.ids("Contact").unwrap().into_iter().find(|id| world.sim.record(*id).unwrap().contains_key("AccountId")).unwrap();
+    let contact = world
+        .sim
+        .ids("Contact")
+        .unwrap()
+        .into_iter()
+        .find(|id| world.sim.record(*id).unwrap().contains_key("AccountId"))
+        .unwrap();
     let account: Id = world.sim.record(contact).unwrap()["AccountId"].as_str().unwrap().parse().unwrap();
     let before = row(&world, "Contact", contact, "Account.Name").await;
-    let quietly = |id, fields: Json| world.sim.order(Command::UpdateQuietly { org: None, id, fields: fields.as_object().unwrap().clone() }).unwrap();
+    let quietly = |id, fields: Json| {
+        world.sim.order(Command::UpdateQuietly { org: None, id, fields: fields.as_object().unwrap().clone() }).unwrap()
+    };
     quietly(account, json!({ "Name": "Renamed quietly", "Health_Score__c": 12.5 }));
     quietly(contact, json!({ "LastViewedDate": "2026-08-14T09:00:00Z" }));
     let after = row(&world, "Contact", contact, "Account.Name").await;
@@ -121,7 +159,12 @@ async fn h64_a_back_dated_insert_has_an_old_created_date_and_a_new_stamp() {
 async fn clients_create_change_and_delete_by_rest() {
     let world = empty_world().await;
     let path = format!("{DATA}/sobjects/Account");
-    let made = world.post(&path, &json!({ "Name": "  Trimmed Oy  ", "Website": "oma.example", "Customer_Tier__c": "Anything goes" })).await;
+    let made = world
+        .post(
+            &path,
+            &json!({ "Name": "  Trimmed Oy  ", "Website": "oma.example", "Customer_Tier__c": "Anything goes" }),
+        )
+        .await;
     assert_eq!(made.status, 201);
     assert_eq!(made.json()["success"], true);
     let id: Id = made.json()["id"].as_str().unwrap().parse().unwrap();
@@ -146,5 +189,8 @@ async fn clients_create_change_and_delete_by_rest() {
     assert_eq!(world.post(&path, &json!({ "Website": "x" })).await.refusal().0, "REQUIRED_FIELD_MISSING");
     let gone = answer(world.http.delete(world.url(&at)).bearer_auth(&world.token)).await;
     assert_eq!(gone.status, 204);
-    assert_eq!(answer(world.http.delete(world.url(&at)).bearer_auth(&world.token)).await.refusal().0, "ENTITY_IS_DELETED");
+    assert_eq!(
+        answer(world.http.delete(world.url(&at)).bearer_auth(&world.token)).await.refusal().0,
+        "ENTITY_IS_DELETED"
+    );
 }

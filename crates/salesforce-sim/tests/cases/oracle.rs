@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use salesforce_sim::{Because, Command, Conversion, Id, LaneValue, Question, State, Verdict};
+use salesforce_sim::{Because, Command, Conversion, Id, LaneValue, Question, Seed, State, Verdict};
 use serde_json::json;
 
 use super::support::{World, empty_world};
@@ -44,12 +44,18 @@ async fn the_oracle_takes_what_is_new_and_the_parents_of_what_it_takes() {
 #[tokio::test]
 async fn the_oracle_maps_money_numbers_options_and_lead_equivalents() {
     let world = empty_world().await;
-    let account = made(&world, "Account", json!({ "Name": "A", "ARR__c": 90_000_000.5, "Customer_Tier__c": "SMB", "NumberOfEmployees": 0 }), NEW);
+    let account = made(
+        &world,
+        "Account",
+        json!({ "Name": "A", "ARR__c": 90_000_000.5, "Customer_Tier__c": "SMB", "NumberOfEmployees": 0 }),
+        NEW,
+    );
     let odd = made(&world, "Account", json!({ "Name": "B", "Customer_Tier__c": " SMB" }), NEW);
     let ignored = made(&world, "Account", json!({ "Name": "C", "Customer_Tier__c": "Legacy" }), NEW);
     let lead = made(&world, "Lead", json!({ "LastName": "L", "Company": "Lead Oy", "Title": "CEO" }), NEW);
     let verdict = world.sim.oracle(question()).unwrap();
-    let field = |id: Id, lane: &str| verdict.records.iter().find(|record| record.id == id).unwrap().fields[lane].clone();
+    let field =
+        |id: Id, lane: &str| verdict.records.iter().find(|record| record.id == id).unwrap().fields[lane].clone();
     assert_eq!(field(account, "arr"), LaneValue::Money { amount: "90000000.5".to_owned(), currency: "EUR".to_owned() });
     assert_eq!(field(account, "tier"), LaneValue::Option("small".to_owned()));
     assert_eq!(field(account, "employee_count"), LaneValue::Number("0".to_owned()));
@@ -61,8 +67,11 @@ async fn the_oracle_maps_money_numbers_options_and_lead_equivalents() {
     assert_eq!(field(lead, "company"), LaneValue::Text("Lead Oy".to_owned()));
     assert_eq!(field(lead, "title"), LaneValue::Empty, "leads do not feed it");
 
-    let open: BTreeMap<(&str, &str), (usize, bool)> =
-        verdict.unmapped.iter().map(|value| ((value.field.as_str(), value.value.as_str()), (value.records, value.active))).collect();
+    let open: BTreeMap<(&str, &str), (usize, bool)> = verdict
+        .unmapped
+        .iter()
+        .map(|value| ((value.field.as_str(), value.value.as_str()), (value.records, value.active)))
+        .collect();
     assert_eq!(open[&("tier", " SMB")], (1, false));
     assert_eq!(open[&("tier", "Strategic")], (0, true), "active in describe, carried by nobody");
     assert!(!open.contains_key(&("tier", "Legacy")) && !open.contains_key(&("status", "Active")));
@@ -85,7 +94,10 @@ async fn the_oracle_tells_deleted_merged_converted_and_purged_apart() {
     let record = |id: Id| verdict.records.iter().find(|record| record.id == id).unwrap();
     assert_eq!((record(loser).state, record(loser).target_id), (State::Merged, Some(winner)));
     assert_eq!(record(deleted).state, State::Deleted);
-    assert_eq!((record(lead).state, record(lead).target_id, record(lead).account_id), (State::Converted, Some(made.contact), Some(winner)));
+    assert_eq!(
+        (record(lead).state, record(lead).target_id, record(lead).account_id),
+        (State::Converted, Some(made.contact), Some(winner))
+    );
     assert_eq!(record(contact).account_id, Some(winner));
     assert_eq!(record(made.contact).state, State::Live);
     assert!(verdict.records.iter().all(|record| record.id != purged));
@@ -93,4 +105,18 @@ async fn the_oracle_tells_deleted_merged_converted_and_purged_apart() {
     let counts = verdict.counts["Account"];
     assert_eq!((counts.total, counts.live, counts.deleted, counts.merged), (3, 1, 1, 1));
     assert_eq!(verdict.counts["Lead"].converted, 1);
+}
+
+#[tokio::test]
+async fn a_seeded_life_has_every_state() {
+    let world = super::support::world(Seed { life: true, ..super::support::seed(200, 600, 200) }).await;
+    let verdict = world.sim.oracle(Question::default()).unwrap();
+    for (object, counts) in &verdict.counts {
+        assert!(counts.deleted >= 10 && counts.merged >= 10 && counts.live > 100, "{object} {counts:?}");
+        assert_eq!(counts.total, counts.live + counts.deleted + counts.merged + counts.converted);
+        let soql = format!("SELECT COUNT() FROM {object}");
+        assert_eq!(world.query_all(&soql).await["totalSize"], counts.total);
+        assert_eq!(world.query(&soql).await["totalSize"], counts.live + counts.converted);
+    }
+    assert!(verdict.counts["Lead"].converted >= 10);
 }

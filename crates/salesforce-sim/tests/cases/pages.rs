@@ -31,7 +31,10 @@ async fn h17_pages_of_2000_2000_321() {
 #[tokio::test]
 async fn h18_the_server_may_shrink_pages() {
     let world = world(seed(500, 0, 0)).await;
-    world.sim.fault(FaultRule { endpoints: vec![Endpoint::Query, Endpoint::QueryMore], ..FaultRule::always(Endpoint::Query, Fault::ShrinkPages { rows: 137 }) });
+    world.sim.fault(FaultRule {
+        endpoints: vec![Endpoint::Query, Endpoint::QueryMore],
+        ..FaultRule::always(Endpoint::Query, Fault::ShrinkPages { rows: 137 })
+    });
     let pages = world.pages("SELECT Id FROM Account", None).await;
     assert_eq!(lengths(&pages), [137, 137, 137, 89]);
 }
@@ -56,7 +59,13 @@ async fn h20_keyset_pages_walk_a_mass_of_one_stamp_once() {
     let world = world(seed(0, 3_000, 0)).await;
     let stamp = "2026-08-02T10:11:12Z".to_owned();
     let fields = json!({ "Title": "moved" }).as_object().unwrap().clone();
-    let order = Command::MassUpdate { org: None, object: "Contact".to_owned(), fields, limit: None, stamp: Some(stamp.clone()) };
+    let order = Command::MassUpdate {
+        org: None,
+        object: "Contact".to_owned(),
+        fields,
+        limit: None,
+        stamp: Some(stamp.clone()),
+    };
     assert_eq!(world.sim.order(order).unwrap()["updated"], 3_000);
     let mut seen: Vec<Id> = Vec::new();
     loop {
@@ -111,7 +120,10 @@ async fn h24_the_bin_is_seen_by_query_all_only() {
 async fn h25_counts_have_no_records_and_nothing_is_nothing() {
     let world = world(seed(0, 0, 31)).await;
     assert_eq!(world.query("SELECT COUNT() FROM Lead").await, json!({ "totalSize": 31, "done": true, "records": [] }));
-    assert_eq!(world.query("SELECT Id FROM Lead WHERE Id = null").await, json!({ "totalSize": 0, "done": true, "records": [] }));
+    assert_eq!(
+        world.query("SELECT Id FROM Lead WHERE Id = null").await,
+        json!({ "totalSize": 0, "done": true, "records": [] })
+    );
     let counted = world.query("SELECT COUNT(Id), MAX(SystemModstamp) newest FROM Lead").await;
     assert_eq!(counted["records"][0]["attributes"], json!({ "type": "AggregateResult" }));
     assert_eq!(counted["records"][0]["expr0"], 31);
@@ -124,7 +136,9 @@ async fn h40_parents_nest_and_are_null_when_empty_or_hidden() {
     let account = world.sim.create("Account", json!({ "Name": "Parent Oy" })).unwrap();
     let child = world.sim.create("Account", json!({ "Name": "Child Oy", "ParentId": account })).unwrap();
     let contact = world.sim.create("Contact", json!({ "LastName": "Virtanen", "AccountId": child })).unwrap();
-    let soql = format!("SELECT Id, Account.Name, Account.Parent.Name, Account.Parent.Owner.Name FROM Contact WHERE Id = '{contact}'");
+    let soql = format!(
+        "SELECT Id, Account.Name, Account.Parent.Name, Account.Parent.Owner.Name FROM Contact WHERE Id = '{contact}'"
+    );
     let row = world.query(&soql).await["records"][0].clone();
     assert_eq!(row["Account"]["Name"], "Child Oy");
     assert_eq!(row["Account"]["attributes"]["type"], "Account");
@@ -141,7 +155,12 @@ async fn h40_parents_nest_and_are_null_when_empty_or_hidden() {
 async fn h53_a_lead_of_a_queue_has_its_name_through_owner() {
     let world = world(seed(0, 0, 60)).await;
     let rows = world.query("SELECT Id, OwnerId, Owner.Name, Owner.Type FROM Lead").await;
-    let queued = rows["records"].as_array().unwrap().iter().find(|row| row["OwnerId"].as_str().unwrap().starts_with("00G")).expect("a lead of the queue");
+    let queued = rows["records"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|row| row["OwnerId"].as_str().unwrap().starts_with("00G"))
+        .expect("a lead of the queue");
     assert_eq!(queued["Owner"]["Name"], "Inbound Leads");
     assert_eq!(queued["Owner"]["Type"], "Group");
     assert_eq!(queued["Owner"]["attributes"]["type"], "Name");
@@ -150,7 +169,8 @@ async fn h53_a_lead_of_a_queue_has_its_name_through_owner() {
 #[tokio::test]
 async fn the_store_and_every_filter_agree() {
     let world = world(seed(300, 0, 0)).await;
-    let whole = world.query("SELECT Id, Name, AnnualRevenue, SystemModstamp, Customer_Tier__c, Industry FROM Account").await;
+    let whole =
+        world.query("SELECT Id, Name, AnnualRevenue, SystemModstamp, Customer_Tier__c, Industry FROM Account").await;
     let rows = whole["records"].as_array().unwrap().clone();
     let count = |test: &dyn Fn(&Json) -> bool| rows.iter().filter(|row| test(row)).count();
     let text = |row: &Json, field: &str| row[field].as_str().unwrap_or("").to_owned();
@@ -159,16 +179,26 @@ async fn the_store_and_every_filter_agree() {
         ("AnnualRevenue > 1000000", count(&|row| number(row).is_some_and(|n| n > 1e6))),
         ("AnnualRevenue = null", count(&|row| number(row).is_none())),
         ("AnnualRevenue != null AND AnnualRevenue <= 1000000.0", count(&|row| number(row).is_some_and(|n| n <= 1e6))),
-        ("Customer_Tier__c IN ('SMB', 'enterprise')", count(&|row| matches!(text(row, "Customer_Tier__c").as_str(), "SMB" | "Enterprise"))),
+        (
+            "Customer_Tier__c IN ('SMB', 'enterprise')",
+            count(&|row| matches!(text(row, "Customer_Tier__c").as_str(), "SMB" | "Enterprise")),
+        ),
         ("Customer_Tier__c NOT IN ('SMB')", count(&|row| text(row, "Customer_Tier__c") != "SMB")),
         ("Name LIKE '%ener%'", count(&|row| text(row, "Name").to_lowercase().contains("ener"))),
-        ("NOT (Industry = 'Retail' OR Industry = 'Media')", count(&|row| !matches!(text(row, "Industry").as_str(), "Retail" | "Media"))),
-        ("SystemModstamp >= 2025-01-01T00:00:00Z", count(&|row| text(row, "SystemModstamp").as_str() >= "2025-01-01T00:00:00.000+0000")),
+        (
+            "NOT (Industry = 'Retail' OR Industry = 'Media')",
+            count(&|row| !matches!(text(row, "Industry").as_str(), "Retail" | "Media")),
+        ),
+        (
+            "SystemModstamp >= 2025-01-01T00:00:00Z",
+            count(&|row| text(row, "SystemModstamp").as_str() >= "2025-01-01T00:00:00.000+0000"),
+        ),
         (
             "SystemModstamp >= 2024-01-01T02:00:00+02:00 AND SystemModstamp < 2025-01-01T00:00:00.000Z AND Industry = 'Energy'",
             count(&|row| {
                 let stamp = text(row, "SystemModstamp");
-                ("2024-01-01T00:00:00.000+0000".."2025-01-01T00:00:00.000+0000").contains(&stamp.as_str()) && text(row, "Industry") == "Energy"
+                ("2024-01-01T00:00:00.000+0000".."2025-01-01T00:00:00.000+0000").contains(&stamp.as_str())
+                    && text(row, "Industry") == "Energy"
             }),
         ),
     ];
@@ -177,8 +207,11 @@ async fn the_store_and_every_filter_agree() {
         assert_eq!(found, expected, "{filter}");
         assert!(expected > 0, "{filter} is worth asking");
     }
-    let ordered = world.query("SELECT Name, AnnualRevenue FROM Account ORDER BY AnnualRevenue DESC NULLS LAST, Name LIMIT 40 OFFSET 5").await;
-    let numbers: Vec<f64> = ordered["records"].as_array().unwrap().iter().map(|row| row["AnnualRevenue"].as_f64().unwrap()).collect();
+    let ordered = world
+        .query("SELECT Name, AnnualRevenue FROM Account ORDER BY AnnualRevenue DESC NULLS LAST, Name LIMIT 40 OFFSET 5")
+        .await;
+    let numbers: Vec<f64> =
+        ordered["records"].as_array().unwrap().iter().map(|row| row["AnnualRevenue"].as_f64().unwrap()).collect();
     assert!(numbers.len() == 40 && numbers.windows(2).all(|pair| pair[0] >= pair[1]));
     let nulls_first = world.query("SELECT AnnualRevenue FROM Account ORDER BY AnnualRevenue").await;
     assert_eq!(nulls_first["records"][0]["AnnualRevenue"], Json::Null);

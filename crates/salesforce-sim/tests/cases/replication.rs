@@ -70,7 +70,11 @@ async fn h60_windows_that_are_refused() {
         ("deleted", "not a date", "2026-08-14T08:01:00Z"),
     ] {
         let refused = span(&world, what, start, end).await;
-        assert_eq!((refused.status, refused.refusal().0.as_str()), (400, "INVALID_REPLICATION_DATE"), "{what} {start} {end}");
+        assert_eq!(
+            (refused.status, refused.refusal().0.as_str()),
+            (400, "INVALID_REPLICATION_DATE"),
+            "{what} {start} {end}"
+        );
     }
 }
 
@@ -111,7 +115,8 @@ async fn h41_describe_answers_304_until_a_field_is_added() {
     world.sim.order(add).unwrap();
     let changed = since("Tue, 11 Aug 2026 08:00:00 GMT").await;
     assert_eq!(changed.status, 200);
-    let field = changed.json()["fields"].as_array().unwrap().iter().find(|field| field["name"] == "Plan__c").cloned().unwrap();
+    let field =
+        changed.json()["fields"].as_array().unwrap().iter().find(|field| field["name"] == "Plan__c").cloned().unwrap();
     assert_eq!(field["type"], "picklist");
     assert_eq!(field["picklistValues"][0]["value"], "Gold ★ \"VIP\"");
     assert_eq!(since(changed.header("last-modified").unwrap()).await.status, 304);
@@ -124,12 +129,51 @@ async fn describe_has_every_key_of_a_real_one() {
     let world = empty_world().await;
     let described = world.get(&format!("{DATA}/sobjects/Account/describe")).await.json();
     for key in [
-        "actionOverrides", "activateable", "associateEntityType", "associateParentEntity", "childRelationships", "compactLayoutable", "createable",
-        "custom", "customSetting", "deepCloneable", "defaultImplementation", "deletable", "deprecatedAndHidden", "extendedBy", "extendsInterfaces",
-        "feedEnabled", "fields", "hasSubtypes", "implementedBy", "implementsInterfaces", "isInterface", "isSubtype", "keyPrefix", "label",
-        "labelPlural", "layoutable", "listviewable", "lookupLayoutable", "mergeable", "mruEnabled", "name", "namedLayoutInfos",
-        "networkScopeFieldName", "queryable", "recordTypeInfos", "replicateable", "retrieveable", "searchLayoutable", "searchable",
-        "sobjectDescribeOption", "supportedScopes", "triggerable", "undeletable", "updateable", "urls",
+        "actionOverrides",
+        "activateable",
+        "associateEntityType",
+        "associateParentEntity",
+        "childRelationships",
+        "compactLayoutable",
+        "createable",
+        "custom",
+        "customSetting",
+        "deepCloneable",
+        "defaultImplementation",
+        "deletable",
+        "deprecatedAndHidden",
+        "extendedBy",
+        "extendsInterfaces",
+        "feedEnabled",
+        "fields",
+        "hasSubtypes",
+        "implementedBy",
+        "implementsInterfaces",
+        "isInterface",
+        "isSubtype",
+        "keyPrefix",
+        "label",
+        "labelPlural",
+        "layoutable",
+        "listviewable",
+        "lookupLayoutable",
+        "mergeable",
+        "mruEnabled",
+        "name",
+        "namedLayoutInfos",
+        "networkScopeFieldName",
+        "queryable",
+        "recordTypeInfos",
+        "replicateable",
+        "retrieveable",
+        "searchLayoutable",
+        "searchable",
+        "sobjectDescribeOption",
+        "supportedScopes",
+        "triggerable",
+        "undeletable",
+        "updateable",
+        "urls",
     ] {
         assert!(described.get(key).is_some(), "{key}");
     }

@@ -60,7 +60,8 @@ pub(super) async fn empty_world() -> World {
 pub(super) async fn world_of(config: Config) -> World {
     let sim = Simulator::start(config);
     let http = http();
-    let body = form(&http, &format!("{}/services/oauth2/token", sim.url()), &credentials("client_credentials", &[])).await;
+    let body =
+        form(&http, &format!("{}/services/oauth2/token", sim.url()), &credentials("client_credentials", &[])).await;
     let token = body.json()["access_token"].as_str().unwrap().to_owned();
     World { sim, http, token }
 }
@@ -149,7 +150,12 @@ impl World {
     /// Follows the automatic consent and exchanges the code.
     pub(super) async fn connect(&self) -> Json {
         let code = self.code("allow").await["code"].clone();
-        let answer = self.token_call("authorization_code", &[("code", &code), ("redirect_uri", CALLBACK), ("code_verifier", VERIFIER)]).await;
+        let answer = self
+            .token_call(
+                "authorization_code",
+                &[("code", &code), ("redirect_uri", CALLBACK), ("code_verifier", VERIFIER)],
+            )
+            .await;
         assert_eq!(answer.status, 200, "{}", answer.text);
         answer.json()
     }

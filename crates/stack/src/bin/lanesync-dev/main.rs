@@ -6,6 +6,7 @@ mod interrupt;
 mod up;
 mod with;
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -33,13 +34,18 @@ enum Action {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<ExitCode> {
-    match Arguments::parse().command {
+async fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
         Action::Bench(arguments) => bench::run(arguments).await,
         Action::Demo(arguments) => demo::run(arguments).await,
         Action::Up => up::run().await,
         Action::With(arguments) => with::run(arguments).await,
-    }
+    };
+    outcome.unwrap_or_else(|error| {
+        // Without the backtrace that a shell may ask for: it hides what to do.
+        writeln!(std::io::stderr(), "cargo x: {error:#}").ok();
+        ExitCode::FAILURE
+    })
 }
 
 /// The folder in which this program and the product's lie.

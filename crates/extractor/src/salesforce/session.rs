@@ -1,0 +1,182 @@
+//! What is known of one connection while this process lives: its token, its calls, what the org said of its limit.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use contract::auth::v1::GetAccessTokenRequest;
+use contract::auth::v1::token_service_client::TokenServiceClient;
+use contract::error::Reason;
+use domain::{Epoch, WorkspaceId};
+use secrecy::SecretString;
+use service::grpc::Peer;
+use tonic::Code;
+use url::Url;
+
+use super::host::Hosts;
+use super::usage::OrgUsage;
+use super::verdict::Verdict;
+
+/// One connection in one epoch.
+#[derive(Debug)]
+pub struct Session {
+    /// Whose it is.
+    pub workspace: WorkspaceId,
+    /// Epoch of the connection; a token of another one is not used.
+    pub epoch: Epoch,
+    token: tokio::sync::Mutex<Option<Arc<Token>>>,
+    meter: Mutex<Meter>,
+}
+
+/// An access token; it lives in memory only.
+pub(crate) struct Token {
+    pub(crate) secret: SecretString,
+    pub(crate) instance: Url,
+    pub(crate) generation: i64,
+}
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Token").field("generation", &self.generation).finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Default)]
+struct Meter {
+    unsaved_calls: u64,
+    own_calls: u64,
+    usage: Option<(OrgUsage, Instant)>,
+}
+
+impl Session {
+    fn new(workspace: WorkspaceId, epoch: Epoch) -> Self {
+        Self { workspace, epoch, token: tokio::sync::Mutex::default(), meter: Mutex::default() }
+    }
+
+    fn meter(&self) -> MutexGuard<'_, Meter> {
+        // Every change is a single assignment: a panic in between leaves nothing half done.
+        self.meter.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes a call, whatever came of it: Salesforce counts it too.
+    pub(crate) fn count_call(&self) {
+        let mut meter = self.meter();
+        meter.unsaved_calls += 1;
+        meter.own_calls += 1;
+    }
+
+    /// Notes what the org said of its limit.
+    pub(crate) fn note_usage(&self, usage: OrgUsage) {
+        self.meter().usage = Some((usage, Instant::now()));
+    }
+
+    /// Tells how many calls of ours the books hold for the last 24 hours.
+    pub fn set_own_calls(&self, booked: u64) {
+        let mut meter = self.meter();
+        meter.own_calls = booked + meter.unsaved_calls;
+    }
+
+    /// Returns our calls of the last 24 hours, booked or not.
+    pub fn own_calls(&self) -> u64 {
+        self.meter().own_calls
+    }
+
+    /// Takes the calls that are not in the books yet.
+    pub fn take_unsaved_calls(&self) -> u64 {
+        std::mem::take(&mut self.meter().unsaved_calls)
+    }
+
+    /// Returns what the org said last, and when.
+    pub fn usage(&self) -> Option<(OrgUsage, Instant)> {
+        self.meter().usage
+    }
+
+    /// Returns a token that Salesforce did not reject yet.
+    pub(crate) async fn token(
+        &self,
+        tokens: &TokenServiceClient<Peer>,
+        hosts: Hosts,
+        rejected: Option<i64>,
+    ) -> Result<Arc<Token>, NoToken> {
+        let mut held = self.token.lock().await;
+        if let Some(token) = held.as_ref().filter(|token| rejected.is_none_or(|rejected| token.generation > rejected)) {
+            return Ok(Arc::clone(token));
+        }
+        let request = GetAccessTokenRequest {
+            workspace_id: self.workspace.to_string(),
+            rejected_generation: rejected.unwrap_or(0),
+        };
+        let answer = tokens.clone().get_access_token(request).await.map_err(|status| NoToken::from_status(&status))?;
+        let answer = answer.into_inner();
+        if answer.epoch != self.epoch {
+            return Err(NoToken::OtherEpoch);
+        }
+        let instance = hosts.check(&answer.instance_url).map_err(|_| NoToken::HostNotAllowed)?;
+        let token =
+            Arc::new(Token { secret: SecretString::from(answer.token), instance, generation: answer.generation });
+        *held = Some(Arc::clone(&token));
+        Ok(token)
+    }
+}
+
+/// Why there is no token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NoToken {
+    #[error("Salesforce refused the grant, or there is none")]
+    Revoked,
+    #[error("the org's calls are used up")]
+    Quota,
+    #[error("auth or Salesforce's login does not answer")]
+    Unavailable,
+    #[error("the token belongs to another epoch")]
+    OtherEpoch,
+    #[error("the org's address is not allowed")]
+    HostNotAllowed,
+}
+
+impl NoToken {
+    fn from_status(status: &tonic::Status) -> Self {
+        match (Reason::of(status), status.code()) {
+            (Some(Reason::SalesforceAuthRevoked | Reason::NotConnected), _) => Self::Revoked,
+            (Some(Reason::SalesforceQuotaExhausted), _) => Self::Quota,
+            (_, Code::FailedPrecondition | Code::PermissionDenied) => Self::Revoked,
+            _ => Self::Unavailable,
+        }
+    }
+
+    pub(crate) fn verdict(self) -> Verdict {
+        match self {
+            Self::Revoked => Verdict::Reauthorize,
+            Self::Quota => Verdict::WaitForQuota,
+            Self::Unavailable | Self::OtherEpoch => Verdict::RetryAfter(std::time::Duration::from_secs(5)),
+            Self::HostNotAllowed => Verdict::Fatal("instance_url_not_allowed"),
+        }
+    }
+
+    pub(crate) fn code(self) -> &'static str {
+        match self {
+            Self::Revoked => "auth_revoked",
+            Self::Quota => "quota_exhausted",
+            Self::Unavailable => "auth_unavailable",
+            Self::OtherEpoch => "other_epoch",
+            Self::HostNotAllowed => "instance_url_not_allowed",
+        }
+    }
+}
+
+/// The sessions of this process; cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Sessions(Arc<Mutex<HashMap<WorkspaceId, Arc<Session>>>>);
+
+impl Sessions {
+    /// Returns the session of a connection. A new epoch begins a new one: nothing of the old is used again.
+    #[must_use]
+    pub fn of(&self, workspace: WorkspaceId, epoch: Epoch) -> Arc<Session> {
+        let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let session = sessions.entry(workspace).or_insert_with(|| Arc::new(Session::new(workspace, epoch)));
+        if session.epoch != epoch {
+            *session = Arc::new(Session::new(workspace, epoch));
+        }
+        Arc::clone(session)
+    }
+}

@@ -1,0 +1,104 @@
+//! The whole life of the process.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use contract::admin::v1::workspace_state_service_server::WorkspaceStateServiceServer;
+use contract::extractor::v1::schema_service_server::SchemaServiceServer;
+use contract::extractor::v1::sync_service_server::SyncServiceServer;
+use contract::streams::{CMD, DLQ, EVENTS, EXTRACTOR, RAW};
+use messaging::{Bus, Options};
+use secrecy::ExposeSecret as _;
+use service::grpc::Server;
+use service::health::Health;
+use service::status::Board;
+use service::{Lifecycle, config};
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{SchemaApi, SyncApi, WorkspaceStateApi};
+use crate::commands::Commands;
+use crate::peers::Peers;
+use crate::reader::Reader;
+use crate::salesforce::host::Hosts;
+use crate::salesforce::{Client, ClientOptions};
+use crate::{Config, SERVICE};
+
+/// Workspaces that are read at the same time by one process.
+const READERS: usize = 4;
+
+/// Runs the extractor until it is asked to stop.
+///
+/// # Errors
+/// When Postgres or NATS can't be reached or are not in shape, or a task fails.
+pub async fn serve(config: Config) -> anyhow::Result<()> {
+    let health = Health::new().await;
+    let board = Board::new(SERVICE, env!("CARGO_PKG_VERSION")).depends_on("postgres", true).depends_on("nats", true);
+    let pool = service::postgres::connect(&config.database, SERVICE).await?;
+    let bus = connect(&config.nats).await?;
+    messaging::setup::verify(&bus, &[RAW, EVENTS, CMD, DLQ], &[EXTRACTOR]).await.context("checking the streams")?;
+    let peers = Peers::new(&config.auth_url, &config.mapper_url, &config.writer_url)?;
+    let client = Client::new(peers.tokens.clone(), client_options(&config)?).context("making the Salesforce client")?;
+    let reader = Reader::new(pool.clone(), bus.clone(), peers, client, config.pace());
+
+    let server = Server::new(&config.common, &health, &board)?
+        .add_service(SchemaServiceServer::new(SchemaApi::new(reader.clone())))
+        .add_service(SyncServiceServer::new(SyncApi::new(reader.clone())))
+        .add_service(WorkspaceStateServiceServer::new(WorkspaceStateApi::new(reader.clone())));
+    let mut tasks = Lifecycle::new(config.common.shutdown_grace);
+    for _ in 0..READERS {
+        tasks.spawn("read", reader.another().serve(tasks.stopping()));
+    }
+    let options = Options { batch: 16, workers: 1, stage: "extractor" };
+    let (consumer_bus, stopping) = (bus.clone(), tasks.stopping());
+    let commands = Arc::new(Commands::new(reader));
+    tasks.spawn("take commands", async move {
+        messaging::consume(&consumer_bus, EXTRACTOR, options, commands, stopping).await.map_err(anyhow::Error::from)
+    });
+    tasks.spawn("watch postgres", service::postgres::watch(pool.clone(), board.clone(), tasks.stopping()));
+    tasks.spawn("watch nats", watch_nats(bus.clone(), board, tasks.stopping()));
+    tasks.spawn("serve", server.serve(tasks.stopping()));
+    let outcome = tasks.run().await;
+    bus.drain().await;
+    pool.close().await;
+    outcome
+}
+
+fn client_options(config: &Config) -> anyhow::Result<ClientOptions> {
+    let extra_roots = config
+        .salesforce_ca_file
+        .as_ref()
+        .map(|path| std::fs::read(path).with_context(|| format!("reading {}", path.display())))
+        .transpose()?;
+    Ok(ClientOptions {
+        api_version: config.salesforce_api_version.clone(),
+        hosts: if config.salesforce_allow_test_hosts { Hosts::Test } else { Hosts::Salesforce },
+        extra_roots,
+        share_percent: config.salesforce_api_budget_percent,
+        usage_believed_for: Duration::from_secs(900),
+        patience: 1.0,
+    })
+}
+
+async fn connect(nats: &config::Nats) -> anyhow::Result<Bus> {
+    let password = nats.nats_password_file.as_deref().map(config::secret).transpose()?;
+    let config = messaging::Config {
+        url: nats.nats_url.clone(),
+        user: nats.nats_user.clone(),
+        password: password.map(|password| password.expose_secret().to_owned()),
+        client_name: SERVICE.to_owned(),
+    };
+    Ok(Bus::connect(&config).await?)
+}
+
+/// Writes on the board whether NATS is connected, until `stopping`.
+async fn watch_nats(bus: Bus, board: Board, stopping: CancellationToken) -> anyhow::Result<()> {
+    let mut tick = tokio::time::interval(Duration::from_secs(2));
+    loop {
+        tokio::select! {
+            () = stopping.cancelled() => return Ok(()),
+            _ = tick.tick() => {}
+        }
+        if bus.is_connected() { board.up("nats") } else { board.down("nats", "disconnected") }
+    }
+}
