@@ -32,8 +32,8 @@ async fn rule_06_mapped_messages_carry_no_message_id() {
     let world = World::new().await;
     world.map(Kind::Account, &NAME_AND_TIER).await;
     let same = chunk(1, vec![tiered(1, None)]);
-    world.sync(&[same.clone()]).await;
-    world.sync(&[same]).await;
+    world.sync(std::slice::from_ref(&same)).await;
+    world.sync(std::slice::from_ref(&same)).await;
     assert!(!world.writer.look().has_message_ids);
     assert_eq!(world.writer.batch_count(), 2, "the same chunk again is published again");
 }
@@ -56,7 +56,7 @@ async fn rule_12_every_raw_chunk_yields_its_batch() {
     };
 
     let unmapped_kind = chunk(1, vec![tiered(1, Some("Gold"))]);
-    world.sync(&[unmapped_kind.clone()]).await;
+    world.sync(std::slice::from_ref(&unmapped_kind)).await;
     let batch = of_chunk(&unmapped_kind);
     assert_eq!((batch.mapping_version, batch.records.len(), batch.faults.len()), (0, 0, 0), "without a mapping");
 
@@ -66,10 +66,10 @@ async fn rule_12_every_raw_chunk_yields_its_batch() {
     let stale = chunk(3, vec![tiered(1, Some("Old"))]);
     let faulty =
         chunk(10, vec![record(&account(2), json!({ "Name": null, "Tier__c": null })), record("001", json!({}))]);
-    world.sync(&[empty.clone()]).await;
+    world.sync(std::slice::from_ref(&empty)).await;
     world.sync(&[newer]).await;
-    world.sync(&[stale.clone()]).await;
-    world.sync(&[faulty.clone()]).await;
+    world.sync(std::slice::from_ref(&stale)).await;
+    world.sync(std::slice::from_ref(&faulty)).await;
 
     assert_eq!(of_chunk(&empty).records.len(), 0);
     assert_eq!(of_chunk(&stale).records[0].read_seq, 9, "a stale chunk tells what the store holds");

@@ -29,7 +29,7 @@ async fn the_registry_is_exact_after_updates_deletes_and_repeats() {
     let world = World::new().await;
     world.map(Kind::Account, &NAME_AND_TIER).await;
     let first = chunk(1, vec![tiered(1, Some("A")), tiered(2, Some("A")), tiered(3, Some("B"))]);
-    world.sync(&[first.clone()]).await;
+    world.sync(std::slice::from_ref(&first)).await;
     assert_eq!(world.open_values().await, open(&[("A", 2), ("B", 1)]));
 
     world.sync(&[first.clone(), first.clone()]).await;

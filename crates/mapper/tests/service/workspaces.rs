@@ -19,7 +19,7 @@ async fn rule_16_a_lower_epoch_ends_without_effect_and_a_higher_one_waits_until_
     .await;
 
     let late = chunk(4, vec![tiered(2, None)]).epoch(1);
-    world.sync(&[late.clone()]).await;
+    world.sync(std::slice::from_ref(&late)).await;
     let last = world.writer.look().batches.last().unwrap().clone();
     assert_eq!(last.r#ref.unwrap().run_id, late.run.to_string(), "the books of its run close");
     assert_eq!((last.records.len(), last.faults.len()), (0, 0));
