@@ -86,6 +86,7 @@ async fn h6_s16_two_replicas_refresh_at_once_with_one_call_and_both_have_the_tok
 
 /// A refresher that is cut off after Salesforce has rotated the token and before it is stored.
 async fn crash_in_refresh(world: &World, workspace: domain::WorkspaceId, rejected: i64) {
+    let calls = world.token_calls("refresh_token");
     world.sim.fault(FaultRule::once(Endpoint::Token, Fault::Delay { ms: 60_000 }));
     let (url, salesforce) = (world.db.url(testkit::Role::Auth), world.salesforce());
     let process = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -93,10 +94,10 @@ async fn crash_in_refresh(world: &World, workspace: domain::WorkspaceId, rejecte
         let pool = sqlx::PgPool::connect(&url).await.unwrap();
         let ring = ring(&[("k1", K1)]);
         let store = auth::store::Store::new(pool);
-        let tokens = auth::access::Tokens::new(store, ring, std::sync::Arc::new(salesforce), quick());
+        let tokens =
+            auth::access::Tokens::new(store, ring, std::sync::Arc::new(salesforce), quick(), auth::serve::board());
         let _ = tokens.access_token(workspace, rejected).await;
     });
-    let calls = world.token_calls("refresh_token");
     testkit::eventually_true(LIMIT, "Salesforce was asked", || async { world.token_calls("refresh_token") > calls })
         .await;
     process.shutdown_background();
