@@ -105,9 +105,7 @@ impl SyncApi {
                 coverage::set_paused(&mut tx, workspace, *object, "", None).await?;
             }
             store::workspace::set_first_sync_started(&mut tx, workspace).await?;
-            if purpose == Purpose::Poll {
-                store::workspace::set_next_poll(&mut tx, workspace, known.poll_interval).await?;
-            }
+            store::workspace::set_next_poll(&mut tx, workspace, known.poll_interval).await?;
         }
         store::workspace::wake(&mut tx, workspace).await?;
         tx.commit().await?;
