@@ -119,17 +119,8 @@ mod tests {
 
     fn loaded(object: Object) -> Coverage {
         Coverage {
-            object,
             loaded: true,
-            poll_cursor: None,
-            delete_cursor: None,
-            covered_from: None,
-            synced_to: None,
-            unstamped_as_of: None,
-            paused_reason: String::new(),
-            broken_fields: Vec::new(),
-            needs_look: false,
-            retry_at: None,
+            ..Coverage::none(object)
         }
     }
 
