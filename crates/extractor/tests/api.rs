@@ -91,7 +91,8 @@ async fn a_cancelled_load_does_not_begin_again_by_itself() {
     })
     .await;
     let list = ListSyncRunsRequest { workspace_id: world.workspace.to_string(), ..ListSyncRunsRequest::default() };
-    assert_eq!(world.api.list_sync_runs(Request::new(list)).await.unwrap().into_inner().runs.len(), 1);
+    let runs = world.api.list_sync_runs(Request::new(list)).await.unwrap().into_inner().runs;
+    assert_eq!(runs.len(), 1, "{runs:#?}");
     world.first_load(ACCOUNT).await;
 }
 

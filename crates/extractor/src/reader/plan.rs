@@ -197,6 +197,7 @@ impl Turn {
         let created = store::run::create(&mut tx, workspace, self.workspace.epoch, purpose, &works, None).await?;
         if purpose == Purpose::Poll {
             store::workspace::set_next_poll(&mut tx, workspace, self.workspace.poll_interval).await?;
+            store::run::forget_old(&mut tx, workspace).await?;
         }
         if purpose == Purpose::Resync {
             store::workspace::set_compare_due(&mut tx, workspace, false).await?;
