@@ -75,17 +75,16 @@ impl Endings {
         let mut conn = self.store.pool().acquire().await?;
         let due = ending::take_due(&mut conn, Timestamp::now(), LEASE, BATCH).await?;
         drop(conn);
-        for (workspace, failures) in due {
-            let rest = self.end(workspace).await;
+        for due in due {
+            let rest = self.end(due.workspace).await.unwrap_or_else(|error| {
+                tracing::error!(workspace = %due.workspace, error = ?error, "a connection could not be ended; tried again");
+                Rest::Something
+            });
             let mut conn = self.store.pool().acquire().await?;
             match rest {
-                Ok(Rest::Nothing) => ending::done(&mut conn, workspace).await?,
-                Ok(Rest::Something) => {
-                    ending::postpone(&mut conn, workspace, Timestamp::now() + pause(failures)).await?;
-                }
-                Err(error) => {
-                    tracing::error!(%workspace, error = ?error, "a connection could not be ended; tried again");
-                    ending::postpone(&mut conn, workspace, Timestamp::now() + pause(failures)).await?;
+                Rest::Nothing => ending::done(&mut conn, &due).await?,
+                Rest::Something => {
+                    ending::postpone(&mut conn, &due, Timestamp::now() + pause(due.failures)).await?;
                 }
             }
         }

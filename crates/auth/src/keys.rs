@@ -94,8 +94,8 @@ async fn rotate_workspace(
     for (place, wrapped) in token::keys(&mut conn, workspace).await? {
         let mut holder = wrapped.kek_id.clone();
         if mode == Mode::Rewrap && holder != ring.newest_id() {
-            let key = DataKey::unwrap(&wrapped, ring, &place)
-                .map_err(|source| RotateError::Sealed { workspace, source })?;
+            let key =
+                DataKey::unwrap(&wrapped, ring, &place).map_err(|source| RotateError::Sealed { workspace, source })?;
             let anew = key.wrap(ring, &place);
             // A connection that ended or was made anew meanwhile has nothing to rewrap.
             if token::rewrap(&mut conn, &place, &wrapped, &anew).await? {

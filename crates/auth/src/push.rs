@@ -6,8 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use contract::admin::v1::workspace_state_service_client::WorkspaceStateServiceClient;
 use contract::admin::v1::SetWorkspaceStateRequest;
+use contract::admin::v1::workspace_state_service_client::WorkspaceStateServiceClient;
 use contract::common::v1 as wire;
 use contract::convert::to_wire_time;
 use domain::WorkspaceId;

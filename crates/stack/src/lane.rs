@@ -7,6 +7,7 @@ use contract::auth::v1 as auth;
 use contract::auth::v1::connection_service_client::ConnectionServiceClient;
 use contract::auth::v1::workspace_service_client::WorkspaceServiceClient;
 use contract::common::v1::{Plan, RecordKind, SalesforceObject};
+use contract::error::Reason;
 use contract::extractor::v1 as extractor;
 use contract::extractor::v1::sync_service_client::SyncServiceClient;
 use contract::extractor::v1::{RunPhase, SyncRun, SyncScope};
@@ -137,7 +138,7 @@ impl Lane {
     pub async fn adopt_suggestions(&self, workspace: &str) -> anyhow::Result<()> {
         for kind in [RecordKind::Account, RecordKind::Contact] {
             let request = mapper::SuggestFieldMappingsRequest { workspace_id: workspace.to_owned(), kind: kind.into() };
-            let suggested = self.mappings().suggest_field_mappings(request).await.context("asking for suggestions")?;
+            let suggested = self.suggestions(request).await.context("asking for suggestions")?;
             let entries = suggested.into_inner().suggestions.into_iter().map(|suggestion| FieldMappingEntry {
                 lane_field: suggestion.lane_field,
                 salesforce_field: suggestion.salesforce_field,
@@ -146,6 +147,22 @@ impl Lane {
             self.map_fields(workspace, kind, entries.collect()).await?;
         }
         Ok(())
+    }
+
+    /// Asks for suggestions; auth tells the others of a new connection one by one, so the first answers may be too early.
+    async fn suggestions(
+        &self,
+        request: mapper::SuggestFieldMappingsRequest,
+    ) -> Result<tonic::Response<mapper::SuggestFieldMappingsResponse>, tonic::Status> {
+        let deadline = Instant::now() + CALL_LIMIT;
+        loop {
+            match self.mappings().suggest_field_mappings(request.clone()).await {
+                Err(status) if Reason::of(&status) == Some(Reason::NotConnected) && Instant::now() < deadline => {
+                    tokio::time::sleep(GLANCE).await;
+                }
+                answer => return answer,
+            }
+        }
     }
 
     /// Replaces the field mapping of a kind.

@@ -410,9 +410,9 @@ fn settings(
         if let Some(file) = &salesforce.client_secret_file {
             set("LANESYNC_SALESFORCE_CLIENT_SECRET_FILE", file.into());
         }
-        if let Some(url) = &options.public_url {
-            set("LANESYNC_PUBLIC_URL", url.into());
-        }
+        // Without a console the command line listens here for the callback.
+        let public_url = options.public_url.as_deref().unwrap_or("http://127.0.0.1:8080");
+        set("LANESYNC_PUBLIC_URL", public_url.into());
     }
     for (_, name, value) in options.settings.iter().filter(|(of, _, _)| *of == service) {
         set(name, value.clone());

@@ -284,11 +284,7 @@ impl Inner {
 }
 
 /// Returns the connection whose tokens may be used.
-fn usable(
-    workspace: WorkspaceId,
-    standing: Option<Standing>,
-    all_stopped: bool,
-) -> Result<Uuid, AccessError> {
+fn usable(workspace: WorkspaceId, standing: Option<Standing>, all_stopped: bool) -> Result<Uuid, AccessError> {
     let standing = standing.ok_or(AccessError::UnknownWorkspace(workspace))?;
     match standing.grant {
         GrantState::Active => {}

@@ -111,7 +111,8 @@ impl Inner {
         let answer = match (row.flow, &row.refresh) {
             (Flow::ClientCredentials, _) => self.salesforce.client_credentials(&login).await,
             (Flow::Web, Some(sealed)) => {
-                let open = || DataKey::unwrap(&row.key, &self.ring, &row.place)?.open(&row.place, "refresh_token", sealed);
+                let open =
+                    || DataKey::unwrap(&row.key, &self.ring, &row.place)?.open(&row.place, "refresh_token", sealed);
                 let refresh_token = open().map_err(|source| AccessError::Sealed { workspace, source })?;
                 self.salesforce.refresh(&login, &refresh_token).await
             }
@@ -212,9 +213,8 @@ impl Inner {
         let workspace = pending.place.workspace;
         let mut conn = self.store.begin(workspace).await?;
         let known = connection::read(&mut conn, workspace).await?;
-        let moved = known.is_some_and(|known| {
-            known.id == pending.place.connection && known.instance_url != pending.instance_url
-        });
+        let moved = known
+            .is_some_and(|known| known.id == pending.place.connection && known.instance_url != pending.instance_url);
         if !moved {
             return Ok(());
         }
@@ -295,11 +295,7 @@ impl Inner {
 }
 
 /// Writes what a refresh brought, forgets the intent, and sets the next idle refresh.
-async fn write(
-    conn: &mut sqlx::PgConnection,
-    pending: &Pending,
-    idle: Duration,
-) -> Result<Option<i64>, StoreError> {
+async fn write(conn: &mut sqlx::PgConnection, pending: &Pending, idle: Duration) -> Result<Option<i64>, StoreError> {
     let renewed = Renewed {
         of_generation: pending.of_generation,
         access: &pending.access,

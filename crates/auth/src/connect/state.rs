@@ -59,7 +59,9 @@ mod tests {
         assert_eq!((again.workspace(), again.hash()), (workspace, state.hash()));
         assert_ne!(FlowState::generate(workspace).hash(), state.hash());
 
-        for text in ["", "x", "a b", &state.text()[1..], &format!("{}AAAA", state.text()), &format!("{}=", state.text())] {
+        for text in
+            ["", "x", "a b", &state.text()[1..], &format!("{}AAAA", state.text()), &format!("{}=", state.text())]
+        {
             assert!(FlowState::read(text).is_none(), "{text}");
         }
     }

@@ -38,11 +38,7 @@ pub struct ConnectionApi {
 impl ConnectionApi {
     /// Returns the service; `ring` signs page tokens.
     #[must_use]
-    pub fn server(
-        connector: Connector,
-        connections: Connections,
-        ring: Arc<KeyRing>,
-    ) -> ConnectionServiceServer<Self> {
+    pub fn server(connector: Connector, connections: Connections, ring: Arc<KeyRing>) -> ConnectionServiceServer<Self> {
         ConnectionServiceServer::new(Self { connector, connections, ring })
     }
 }
@@ -144,10 +140,7 @@ impl ConnectionService for ConnectionApi {
         Ok(Response::new(to_wire(workspace, connection, standing)))
     }
 
-    async fn get_connection(
-        &self,
-        request: Request<GetConnectionRequest>,
-    ) -> Result<Response<WireConnection>, Status> {
+    async fn get_connection(&self, request: Request<GetConnectionRequest>) -> Result<Response<WireConnection>, Status> {
         let workspace = convert::workspace_id(&request.into_inner().workspace_id)?;
         let found = self.connections.read(workspace).await;
         let (connection, standing) = found.map_err(|error| failure::of_connection(&error))?;
@@ -166,7 +159,8 @@ impl ConnectionService for ConnectionApi {
         let (kept, next) = cut(found.map_err(|error| failure::of_connection(&error))?, size);
         let next_page_token =
             next.map(|(last, ..)| page::write(&self.ring, LIST, last.0.as_bytes())).unwrap_or_default();
-        let connections = kept.into_iter().map(|(id, connection, standing)| to_wire(id, connection, standing)).collect();
+        let connections =
+            kept.into_iter().map(|(id, connection, standing)| to_wire(id, connection, standing)).collect();
         Ok(Response::new(ListConnectionsResponse { connections, next_page_token }))
     }
 

@@ -143,7 +143,8 @@ fn of_store(error: &StoreError) -> Failure {
 }
 
 fn internal(error: &(dyn std::error::Error + 'static)) -> Failure {
-    let chain: Vec<String> = std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect();
+    let chain: Vec<String> =
+        std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect();
     tracing::error!(error = chain.join(": "), "a call failed");
     Failure::new(Reason::Internal, "Something went wrong here.")
 }

@@ -25,10 +25,7 @@ impl TokenApi {
 
 #[tonic::async_trait]
 impl TokenService for TokenApi {
-    async fn get_access_token(
-        &self,
-        request: Request<GetAccessTokenRequest>,
-    ) -> Result<Response<AccessToken>, Status> {
+    async fn get_access_token(&self, request: Request<GetAccessTokenRequest>) -> Result<Response<AccessToken>, Status> {
         let request = request.into_inner();
         let workspace = convert::workspace_id(&request.workspace_id)?;
         let access = self.tokens.access_token(workspace, request.rejected_generation).await;

@@ -86,9 +86,8 @@ impl WorkspaceService for WorkspaceApi {
         let after = position.map_or(0, i64::from_be_bytes);
         let found = self.workspaces.list(after, size + 1).await.map_err(|error| failure::of_workspace(&error))?;
         let (kept, next) = cut(found, size);
-        let next_page_token = next
-            .map(|last: Workspace| page::write(&self.ring, LIST, &last.ordinal.to_be_bytes()))
-            .unwrap_or_default();
+        let next_page_token =
+            next.map(|last: Workspace| page::write(&self.ring, LIST, &last.ordinal.to_be_bytes())).unwrap_or_default();
         let workspaces = kept.into_iter().map(to_wire).collect();
         Ok(Response::new(ListWorkspacesResponse { workspaces, next_page_token }))
     }

@@ -139,7 +139,11 @@ impl HostRules {
     /// When its host may not be called.
     pub fn identity(&self, login: &SalesforceHost, identity: &Url) -> Result<Url, HostNotAllowed> {
         let stands_in = self.is_test_host(&login.0) && !self.is_test_host(identity);
-        if stands_in && is_salesforce(identity) { Ok(login.at(identity.path())) } else { self.callable(identity.clone()) }
+        if stands_in && is_salesforce(identity) {
+            Ok(login.at(identity.path()))
+        } else {
+            self.callable(identity.clone())
+        }
     }
 
     /// Whether an identity on `identity` can come from a flow that began on `login`: Salesforce names either the host
@@ -221,7 +225,9 @@ mod tests {
 
     #[test]
     fn s28_only_salesforce_hosts_over_tls_are_called() {
-        for url in ["https://oma-robotics.my.salesforce.com", "https://eu48.salesforce.com", "https://OMA.my.salesforce.com"] {
+        for url in
+            ["https://oma-robotics.my.salesforce.com", "https://eu48.salesforce.com", "https://OMA.my.salesforce.com"]
+        {
             assert!(strict().instance(url).is_ok(), "{url}");
         }
         for url in [
@@ -256,7 +262,9 @@ mod tests {
             assert!(strict().login(my_domain).is_ok(), "{my_domain}");
             assert!(strict().my_domain(my_domain).is_ok(), "{my_domain}");
         }
-        for other in ["", "Production", "help.salesforce.com", "http://acme.my.salesforce.com", "acme.example", "127.0.0.1"] {
+        for other in
+            ["", "Production", "help.salesforce.com", "http://acme.my.salesforce.com", "acme.example", "127.0.0.1"]
+        {
             assert!(strict().login(other).is_err(), "{other}");
         }
         assert!(strict().my_domain("production").is_err());
@@ -273,7 +281,13 @@ mod tests {
         for url in ["http://127.0.0.1:9", "http://localhost:9", "https://acme.sf.test:8443", "http://[::1]:9"] {
             assert!(rules.instance(url).is_ok(), "{url}");
         }
-        for url in ["http://127.0.0.2:9", "http://10.0.0.1", "http://foreign.example", "https://evilsf.test", "https://sf.test"] {
+        for url in [
+            "http://127.0.0.2:9",
+            "http://10.0.0.1",
+            "http://foreign.example",
+            "https://evilsf.test",
+            "https://sf.test",
+        ] {
             assert!(rules.instance(url).is_err(), "{url}");
         }
     }

@@ -350,21 +350,57 @@ mod tests {
     #[test]
     fn the_table_of_token_errors_is_kept() {
         for (status, body, expected) in [
-            (400, r#"{"error":"invalid_grant","error_description":"expired access/refresh token"}"#, "permanent invalid_grant"),
-            (400, r#"{"error":"invalid_grant","error_description":"invalid code verifier"}"#, "permanent invalid_grant"),
-            (400, r#"{"error":"invalid_grant","error_description":"authentication failure"}"#, "permanent invalid_grant"),
+            (
+                400,
+                r#"{"error":"invalid_grant","error_description":"expired access/refresh token"}"#,
+                "permanent invalid_grant",
+            ),
+            (
+                400,
+                r#"{"error":"invalid_grant","error_description":"invalid code verifier"}"#,
+                "permanent invalid_grant",
+            ),
+            (
+                400,
+                r#"{"error":"invalid_grant","error_description":"authentication failure"}"#,
+                "permanent invalid_grant",
+            ),
             (400, r#"{"error":"invalid_grant","error_description":"inactive user"}"#, "permanent inactive_user"),
             (400, r#"{"error":"inactive_user","error_description":"x"}"#, "permanent inactive_user"),
             (400, r#"{"error":"inactive_org","error_description":"x"}"#, "permanent inactive_org"),
-            (400, r#"{"error":"invalid_client","error_description":"invalid client credentials"}"#, "permanent app_refused"),
-            (400, r#"{"error":"invalid_client","error_description":"app must be installed into org"}"#, "permanent app_not_approved"),
-            (400, r#"{"error":"invalid_client_id","error_description":"client identifier invalid"}"#, "permanent app_refused"),
-            (400, r#"{"error":"unsupported_grant_type","error_description":"grant type not supported"}"#, "permanent app_refused"),
+            (
+                400,
+                r#"{"error":"invalid_client","error_description":"invalid client credentials"}"#,
+                "permanent app_refused",
+            ),
+            (
+                400,
+                r#"{"error":"invalid_client","error_description":"app must be installed into org"}"#,
+                "permanent app_not_approved",
+            ),
+            (
+                400,
+                r#"{"error":"invalid_client_id","error_description":"client identifier invalid"}"#,
+                "permanent app_refused",
+            ),
+            (
+                400,
+                r#"{"error":"unsupported_grant_type","error_description":"grant type not supported"}"#,
+                "permanent app_refused",
+            ),
             (400, r#"{"error":"redirect_uri_mismatch"}"#, "permanent app_refused"),
-            (400, r#"{"error":"rate_limit_exceeded","error_description":"login rate exceeded"}"#, "transient login_rate"),
+            (
+                400,
+                r#"{"error":"rate_limit_exceeded","error_description":"login rate exceeded"}"#,
+                "transient login_rate",
+            ),
             (400, r#"{"error":"invalid_grant","error_description":"login rate exceeded"}"#, "transient login_rate"),
             (400, r#"{"error":"unknown_error","error_description":"retry your request"}"#, "transient busy"),
-            (403, r#"[{"errorCode":"REQUEST_LIMIT_EXCEEDED","message":"TotalRequests Limit exceeded."}]"#, "transient request_limit"),
+            (
+                403,
+                r#"[{"errorCode":"REQUEST_LIMIT_EXCEEDED","message":"TotalRequests Limit exceeded."}]"#,
+                "transient request_limit",
+            ),
             (400, "error=invalid_grant&error_description=expired+access%2Frefresh+token", "permanent invalid_grant"),
             (400, "", "transient unavailable"),
             (404, "<html>not found</html>", "transient unavailable"),
@@ -379,7 +415,8 @@ mod tests {
     fn an_identity_names_its_org_in_18_characters() {
         let identity = identity_of("https://login.salesforce.com/id/00DKd0000AbCdEf/005Kd000007uVwXIAU").unwrap();
         assert_eq!(identity.org.as_str(), "00DKd0000AbCdEfMQK");
-        for other in ["", "https://login.salesforce.com/", "https://login.salesforce.com/id/x/y", "/id/00DKd0000AbCdEf"] {
+        for other in ["", "https://login.salesforce.com/", "https://login.salesforce.com/id/x/y", "/id/00DKd0000AbCdEf"]
+        {
             assert_eq!(identity_of(other), None, "{other}");
         }
     }

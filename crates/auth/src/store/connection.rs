@@ -104,11 +104,7 @@ pub async fn read(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<Opt
 }
 
 /// Writes the connection of a locked workspace.
-pub async fn save(
-    conn: &mut PgConnection,
-    workspace: WorkspaceId,
-    connection: &Connection,
-) -> Result<(), StoreError> {
+pub async fn save(conn: &mut PgConnection, workspace: WorkspaceId, connection: &Connection) -> Result<(), StoreError> {
     sqlx::query!(
         r#"
         insert into auth.connection

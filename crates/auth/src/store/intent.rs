@@ -45,12 +45,7 @@ pub async fn read(conn: &mut PgConnection, place: &Place) -> Result<Option<Inten
 }
 
 /// Notes that a call is about to be made. Committed before the call.
-pub async fn begin(
-    conn: &mut PgConnection,
-    place: &Place,
-    generation: i64,
-    now: Timestamp,
-) -> Result<(), StoreError> {
+pub async fn begin(conn: &mut PgConnection, place: &Place, generation: i64, now: Timestamp) -> Result<(), StoreError> {
     sqlx::query!(
         r#"
         insert into auth.refresh_intent (workspace_id, connection_id, generation, begun_at, in_doubt, next_attempt_at)

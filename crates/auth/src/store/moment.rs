@@ -10,7 +10,9 @@ pub(super) fn to_db(moment: Timestamp) -> DateTime<Utc> {
 
 /// Reads a moment; one outside of jiff's years becomes the nearest.
 pub(super) fn from_db(moment: DateTime<Utc>) -> Timestamp {
-    Timestamp::from_microsecond(moment.timestamp_micros()).unwrap_or({
-        if moment.timestamp() < 0 { Timestamp::MIN } else { Timestamp::MAX }
+    Timestamp::from_microsecond(moment.timestamp_micros()).unwrap_or(if moment.timestamp() < 0 {
+        Timestamp::MIN
+    } else {
+        Timestamp::MAX
     })
 }

@@ -300,10 +300,7 @@ pub async fn destroy(conn: &mut PgConnection, place: &Place) -> Result<(), Store
 }
 
 /// Returns the places and wrapped keys of a workspace's tokens.
-pub async fn keys(
-    conn: &mut PgConnection,
-    workspace: WorkspaceId,
-) -> Result<Vec<(Place, WrappedKey)>, StoreError> {
+pub async fn keys(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<Vec<(Place, WrappedKey)>, StoreError> {
     let rows = sqlx::query!(
         "select connection_id, epoch, kek_id, wrapped_key from auth.token where workspace_id = $1",
         workspace.0,

@@ -120,9 +120,8 @@ fn key_field(kek_id: &str) -> String {
 fn encrypt(key: &[u8; 32], clear: &[u8], aad: &[u8]) -> Vec<u8> {
     let cipher = XChaCha20Poly1305::new(&Key::from(*key));
     let nonce = XNonce::generate();
-    let sealed = cipher
-        .encrypt(&nonce, Payload { msg: clear, aad })
-        .expect("XChaCha20-Poly1305 seals any text below 256 GiB");
+    let sealed =
+        cipher.encrypt(&nonce, Payload { msg: clear, aad }).expect("XChaCha20-Poly1305 seals any text below 256 GiB");
     [nonce.as_slice(), &sealed].concat()
 }
 
@@ -216,9 +215,6 @@ mod tests {
         let rewrapped = DataKey::unwrap(&wrapped, &both, &place).unwrap().wrap(&both, &place);
         assert_eq!(rewrapped.kek_id, "k2");
         assert!(DataKey::unwrap(&rewrapped, &new, &place).is_ok());
-        assert_eq!(
-            DataKey::unwrap(&wrapped, &new, &place).unwrap_err(),
-            OpenError::UnknownKey { kek_id: "k1".into() }
-        );
+        assert_eq!(DataKey::unwrap(&wrapped, &new, &place).unwrap_err(), OpenError::UnknownKey { kek_id: "k1".into() });
     }
 }

@@ -81,10 +81,8 @@ async fn s2_a_state_that_is_missing_unknown_used_old_or_of_another_workspace_is_
     // The random part of one workspace's state under another workspace's name.
     let (_, one) = begun(&world, &mut replica).await;
     let (other, second) = begun(&world, &mut replica).await;
-    let moved = wire::CompleteAuthorizationRequest {
-        state: format!("{}{}", &second.state[..21], &one.state[21..]),
-        ..second
-    };
+    let moved =
+        wire::CompleteAuthorizationRequest { state: format!("{}{}", &second.state[..21], &one.state[21..]), ..second };
     assert_eq!(reason(replica.complete(moved).await), Reason::OauthStateInvalid);
     is_not_connected(&mut replica, other).await;
 }

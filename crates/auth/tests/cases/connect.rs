@@ -47,7 +47,10 @@ async fn h1_s1_a_person_connects_with_pkce_and_secret_and_the_org_is_shown() {
     assert_eq!(connection.state(), wire::GrantState::Active);
     assert_eq!(connection.org_id, world.sim.org_id().to_string());
     assert_eq!((connection.org_name.as_str(), connection.sandbox), ("Oma Robotics", false));
-    assert_eq!((connection.connected_by.as_str(), connection.salesforce_username.as_str()), ("ann", "sync@oma.example"));
+    assert_eq!(
+        (connection.connected_by.as_str(), connection.salesforce_username.as_str()),
+        ("ann", "sync@oma.example")
+    );
     assert_eq!((connection.epoch, connection.login_url.as_str()), (1, world.sim.url().as_str()));
     assert!(connection.connect_time.is_some() && connection.end_time.is_none());
 
@@ -127,17 +130,20 @@ async fn s6_a_confirmed_switch_of_org_purges_first_and_begins_a_new_epoch() {
 
 #[tokio::test]
 async fn h15_a_refreshed_sandbox_has_a_new_org_id_and_is_not_mixed_in() {
-    let world = World::new().await;
+    // The same host, the grants of the old org dead, and a new org in its place.
+    let world = with_other_org().await;
     let mut replica = world.replica().await;
     let workspace = replica.connected(&world).await;
     let token = replica.token(workspace, 0).await.unwrap();
-    let new_id: Id = OTHER_ORG.parse().unwrap();
-    world.sim.order(Command::RenewOrgId { org: None, new_id }).unwrap();
+    world.sim.order(Command::RevokeGrants { org: None }).unwrap();
 
     let refused = replica.token_at_last(workspace, token.generation).await;
     assert_eq!(reason(refused), Reason::SalesforceAuthRevoked);
     let refused = connect_to(&world, &mut replica, wish(workspace), OTHER_ORG).await;
     assert_eq!(reason(refused), Reason::OrgMismatch);
+    for peer in world.peer_list() {
+        assert!(peer.told(workspace).iter().all(|state| !state.purge && state.org_id != OTHER_ORG));
+    }
 }
 
 #[tokio::test]
@@ -201,7 +207,9 @@ async fn hosts_that_are_not_salesforce_are_refused_before_anything_is_called() {
     let world = World::new().await;
     let mut replica = world.replica().await;
     let workspace = replica.workspace(Plan::Business).await;
-    for environment in ["evil.example", "http://10.0.0.1", "https://login.salesforce.com.evil.example", "file:///etc/passwd"] {
+    for environment in
+        ["evil.example", "http://10.0.0.1", "https://login.salesforce.com.evil.example", "file:///etc/passwd"]
+    {
         let wish = wire::AuthorizeConnectionRequest { environment: environment.to_owned(), ..wish(workspace) };
         assert_eq!(reason(replica.begin_with(wish).await), Reason::LoginHostNotAllowed, "{environment}");
     }

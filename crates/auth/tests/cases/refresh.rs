@@ -159,7 +159,7 @@ async fn s18_a_holder_whose_generation_is_gone_writes_nothing() {
     let mut replica = world.replica().await;
     let workspace = replica.connected(&world).await;
     let rejected = replica.token(workspace, 0).await.unwrap().generation;
-    world.sim.fault(FaultRule::once(Endpoint::Token, Fault::Delay { ms: 500 }));
+    world.sim.fault(FaultRule::once(Endpoint::Token, Fault::Delay { ms: 3_000 }));
     let calls = world.token_calls("refresh_token");
     let mut client = replica.tokens.clone();
     let request = wire::GetAccessTokenRequest { workspace_id: workspace.to_string(), rejected_generation: rejected };
@@ -170,21 +170,21 @@ async fn s18_a_holder_whose_generation_is_gone_writes_nothing() {
         })
         .await;
         // Its session is ended, as by a failover; then somebody else's token is there.
-        sqlx::query(
+        let ended = sqlx::query(
             "select pg_terminate_backend(pid) from pg_stat_activity where state = 'idle in transaction' \
              and query like '%refresh_intent%' and datname = current_database() and pid <> pg_backend_pid()",
         )
         .execute(&world.admin)
         .await
         .unwrap();
+        assert_eq!(ended.rows_affected(), 1);
         sqlx::query("update auth.token set generation = nextval('auth.token_generation')")
             .execute(&world.admin)
             .await
             .unwrap();
     };
     let (answer, ()) = tokio::join!(slow, meanwhile);
-    let newest: i64 =
-        sqlx::query_scalar("select generation from auth.token").fetch_one(&world.admin).await.unwrap();
+    let newest: i64 = sqlx::query_scalar("select generation from auth.token").fetch_one(&world.admin).await.unwrap();
     assert_eq!(answer.unwrap().into_inner().generation, newest, "the other's token is handed out");
 }
 

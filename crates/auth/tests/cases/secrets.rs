@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex};
 
 use contract::common::v1::Plan;
 use salesforce_sim::{AppSpec, Command, Endpoint, Fault, FaultRule};
-use tracing::instrument::WithSubscriber as _;
 
 use crate::harness::World;
 
@@ -29,7 +28,12 @@ async fn s11_s12_nothing_that_is_said_logged_or_stored_holds_a_secret() {
     let writer = log.clone();
     let subscriber =
         tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone()).finish();
-    let (secrets, said, stored) = live_through_everything().with_subscriber(subscriber).await;
+    // The test's runtime has this one thread, so what is spawned logs here too; the simulator has threads of its own.
+    let catching = tracing::subscriber::set_default(subscriber);
+    // With one dispatcher alone, tests on other threads would switch off what they log first, for this thread too.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
+    let (secrets, said, stored) = live_through_everything().await;
+    drop(catching);
     let logged = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();
     assert!(logged.contains("Salesforce refused the grant"), "the log was caught");
     for secret in secrets {
@@ -84,7 +88,9 @@ async fn schema_text(world: &World) -> String {
         let bytes: Vec<u8> = as_text
             .split("\\x")
             .skip(1)
-            .flat_map(|hex| hex.as_bytes().chunks(2).map_while(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()))
+            .flat_map(|hex| {
+                hex.as_bytes().chunks(2).map_while(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
+            })
             .collect();
         text += &as_text;
         text += &String::from_utf8_lossy(&bytes);

@@ -101,9 +101,8 @@ async fn s25_a_tenant_is_seen_in_its_own_transaction_only_and_every_tenant_table
     let mut conn = replica.auth.store.begin(one).await.unwrap();
     for table in ["connection", "token", "flow", "workspace_state", "audit"] {
         let count = format!("select count(*) from auth.{table} where workspace_id = $1");
-        let seen = |id: domain::WorkspaceId| {
-            sqlx::query_scalar::<_, i64>(sqlx::AssertSqlSafe(count.clone())).bind(id.0)
-        };
+        let seen =
+            |id: domain::WorkspaceId| sqlx::query_scalar::<_, i64>(sqlx::AssertSqlSafe(count.clone())).bind(id.0);
         assert!(seen(one).fetch_one(&mut *conn).await.unwrap() > 0, "{table}");
         assert_eq!(seen(other).fetch_one(&mut *conn).await.unwrap(), 0, "{table}");
     }
@@ -131,7 +130,10 @@ async fn s35_the_audit_log_is_append_only_and_its_chain_shows_a_change() {
     }
     conn.commit().await.unwrap();
 
-    sqlx::query("update auth.audit set actor = 'mallory' where action = 'connect'").execute(&world.admin).await.unwrap();
+    sqlx::query("update auth.audit set actor = 'mallory' where action = 'connect'")
+        .execute(&world.admin)
+        .await
+        .unwrap();
     let mut conn = replica.auth.store.begin(workspace).await.unwrap();
     let place = actions.iter().position(|action| action == "connect").unwrap();
     let broken = audit::verify(&mut conn, workspace).await.unwrap().unwrap_err();

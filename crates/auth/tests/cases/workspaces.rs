@@ -110,8 +110,7 @@ async fn every_plan_but_business_is_refused_to_connect_and_free_to_disconnect() 
 
     let workspace = replica.connected(&world).await;
     let epoch = replica.connection(workspace).await.epoch;
-    let request =
-        wire::SetWorkspacePlanRequest { workspace_id: workspace.to_string(), plan: Plan::Starter.into() };
+    let request = wire::SetWorkspacePlanRequest { workspace_id: workspace.to_string(), plan: Plan::Starter.into() };
     replica.workspaces.set_workspace_plan(request).await.unwrap();
     // A downgrade ends nothing: the epoch stays, tokens are still refreshed.
     assert_eq!(replica.connection(workspace).await.epoch, epoch);

@@ -175,10 +175,16 @@ impl World {
     }
 
     /// What a browser does with the address: a person says yes (or no), and Salesforce calls back.
-    pub(crate) async fn visit(&self, authorize_url: &str, decision: &str, org: Option<&str>) -> wire::CompleteAuthorizationRequest {
+    pub(crate) async fn visit(
+        &self,
+        authorize_url: &str,
+        decision: &str,
+        org: Option<&str>,
+    ) -> wire::CompleteAuthorizationRequest {
         let mut url = Url::parse(authorize_url).unwrap();
         url.query_pairs_mut().append_pair("sim_auto", decision).append_pair("sim_org", org.unwrap_or_default());
-        let browser = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
+        let browser =
+            reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
         let answer = browser.get(url).send().await.unwrap();
         let location = answer.headers()["location"].to_str().unwrap().to_owned();
         let callback = Url::parse(&location).expect("Salesforce calls back");
@@ -262,7 +268,11 @@ impl Replica {
     }
 
     /// Asks until there is a token, or a failure that does not pass by itself.
-    pub(crate) async fn token_at_last(&mut self, workspace: WorkspaceId, rejected: i64) -> Result<wire::AccessToken, Status> {
+    pub(crate) async fn token_at_last(
+        &mut self,
+        workspace: WorkspaceId,
+        rejected: i64,
+    ) -> Result<wire::AccessToken, Status> {
         let client = self.tokens.clone();
         testkit::eventually(LIMIT, "a token or a final no", || {
             let mut client = client.clone();
