@@ -1,8 +1,8 @@
 //! Wishes of other services that come over NATS. Losing one only delays: planning finds the same by itself.
 
 use contract::event::v1::command::Command as Wish;
-use contract::event::v1::{Command, RefetchCommand};
 use contract::convert;
+use contract::event::v1::{Command, ReadFieldsCommand, RefetchCommand};
 use domain::{SalesforceId, WorkspaceId};
 use messaging::{Delivery, Handler, Outcome};
 
@@ -35,7 +35,7 @@ impl Commands {
             return Outcome::Reject { reason: "message_invalid" };
         }
         let taken = match wish {
-            Wish::ReadFields(_) => self.wake(workspace).await,
+            Wish::ReadFields(wanted) => self.read_fields(workspace, &wanted).await,
             Wish::Refetch(wanted) => self.read_again(workspace, &wanted).await,
         };
         match taken {
@@ -47,9 +47,16 @@ impl Commands {
         }
     }
 
-    /// The next turn asks the mapper what it needs.
-    async fn wake(&self, workspace: WorkspaceId) -> Result<(), StoreError> {
-        store::workspace::wake(&mut *self.reader.pool.acquire().await?, workspace).await
+    /// The next turn asks the mapper what it needs. An object that is mapped for the first time is one to load from now on.
+    async fn read_fields(&self, workspace: WorkspaceId, wanted: &ReadFieldsCommand) -> Result<(), StoreError> {
+        let mut tx = store::begin(&self.reader.pool, workspace).await?;
+        let known = store::workspace::load(&mut tx, workspace).await?;
+        if let (Some(known), Ok(object)) = (known.filter(|known| known.first_sync_started), convert::object(wanted.object)) {
+            store::coverage::ensure(&mut tx, workspace, object, known.epoch).await?;
+        }
+        store::workspace::wake(&mut tx, workspace).await?;
+        tx.commit().await?;
+        Ok(())
     }
 
     async fn read_again(&self, workspace: WorkspaceId, wanted: &RefetchCommand) -> Result<(), StoreError> {

@@ -5,6 +5,8 @@ pub mod csv;
 mod image;
 pub mod layout;
 pub mod page;
+#[cfg(test)]
+mod tests;
 
 use contract::event::v1 as wire;
 use domain::SalesforceId;

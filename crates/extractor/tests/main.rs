@@ -1,4 +1,14 @@
 //! The extractor against a simulated Salesforce, real Postgres and NATS.
 
+mod api;
+mod bulk;
+mod faults;
 mod first_load;
+mod gone;
+mod limits;
+mod pages;
+mod parents;
+mod polls;
+mod protocol;
+mod values;
 mod world;

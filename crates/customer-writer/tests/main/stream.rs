@@ -61,7 +61,7 @@ async fn what_the_mapper_publishes_becomes_a_row_and_a_change_and_the_stream_is_
         let change = CustomerChanged::decode(change.payload).unwrap();
         assert_eq!((change.sequence, change.fields), (1, vec!["arr".to_owned(), "tier".to_owned()]));
         testkit::eventually_true(LIMIT, "an empty stream and a dead letter", || async {
-            messages(&migrate, MAPPED.name).await == 0 && messages(&migrate, "LANESYNC_DLQ").await == 1
+            (messages(&migrate, MAPPED.name).await, messages(&migrate, "LANESYNC_DLQ").await) == (0, 1)
         })
         .await;
         stopping.cancel();

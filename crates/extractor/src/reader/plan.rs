@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use domain::Object;
 
 use super::TurnError;
-use super::fields::needs_of;
+use super::fields::{Prepared, needs_of};
 use super::memory::lock;
 use super::turn::{Turn, our_clock_after};
 use crate::describe::Freshness;
@@ -16,7 +16,7 @@ use crate::stamp::Stamp;
 use crate::store::coverage::Coverage;
 use crate::store::run::{Creation, Run};
 use crate::store::workspace::Workspace;
-use crate::store::{self};
+use crate::store::{self, field_list};
 use crate::window::{Scan, added_span, poll_start};
 
 /// Returns what is to be done for an object in a run of this purpose.
@@ -81,7 +81,8 @@ fn needed_pass(known: &Known<'_>) -> Option<(Purpose, Vec<Object>)> {
         let oldest = Stamp::from_millis(known.now.timestamp_millis()).earlier(known.unstamped_every);
         as_of.is_none_or(|as_of| as_of < oldest)
     };
-    pick(Purpose::FirstLoad, &|object| !is_loaded(object) && may_try(object))
+    let asked_for = |object: Object| of(object).is_some();
+    pick(Purpose::FirstLoad, &|object| asked_for(object) && !is_loaded(object) && may_try(object))
         .or_else(|| pick(Purpose::Resync, &|object| known.workspace.compare_due && is_loaded(object)))
         .or_else(|| {
             pick(Purpose::Span, &|object| {
@@ -92,6 +93,10 @@ fn needed_pass(known: &Known<'_>) -> Option<(Purpose, Vec<Object>)> {
         })
         .or_else(|| pick(Purpose::Reread, &|object| known.unread.contains(&object) && may_try(object)))
         .or_else(|| pick(Purpose::Daily, &|object| known.unstamped.contains(&object) && is_stale(object) && may_try(object)))
+}
+
+fn has_unstamped(prepared: &Prepared) -> bool {
+    prepared.layout.fields().iter().any(|path| prepared.schema.is_unstamped(path))
 }
 
 impl Turn {
@@ -129,7 +134,7 @@ impl Turn {
             if needs.unread.iter().any(readable) && self.may_reread(object) {
                 unread.push(object);
             }
-            if needs.fields.iter().any(|path| readable(path) && prepared.schema.is_unstamped(path)) {
+            if has_unstamped(&prepared) {
                 unstamped.push(object);
             }
         }
@@ -148,6 +153,19 @@ impl Turn {
             memory.reread_at.extend(objects.iter().map(|object| (*object, std::time::Instant::now())));
         }
         self.create_run(purpose, &objects).await
+    }
+
+    /// Whether fields of the object are read that change without a stamp.
+    pub(crate) async fn has_unstamped(&mut self, object: Object) -> Result<bool, TurnError> {
+        let mut tx = store::begin(&self.reader.pool, self.workspace.id).await?;
+        let list = field_list::current(&mut tx, self.workspace.id, object).await?;
+        tx.commit().await?;
+        let Some(list) = list else { return Ok(false) };
+        match self.reader.describes.schema(&self.session, object, Freshness::Minutes).await {
+            Ok(schema) => Ok(list.fields.iter().any(|path| schema.is_unstamped(path))),
+            // Without a describe nobody can tell: then the daily pass is the safe guess.
+            Err(_) => Ok(true),
+        }
     }
 
     /// A re-read that changed nothing is not repeated at once: the mapper may need its time.
@@ -179,6 +197,7 @@ impl Turn {
         let created = store::run::create(&mut tx, workspace, self.workspace.epoch, purpose, &works, None).await?;
         if purpose == Purpose::Poll {
             store::workspace::set_next_poll(&mut tx, workspace, self.workspace.poll_interval).await?;
+            store::run::forget_old(&mut tx, workspace).await?;
         }
         if purpose == Purpose::Resync {
             store::workspace::set_compare_due(&mut tx, workspace, false).await?;
@@ -221,17 +240,10 @@ mod tests {
 
     fn loaded(object: Object, covered_from: Option<i64>) -> Coverage {
         Coverage {
-            object,
             loaded: true,
             poll_cursor: Some(Stamp::from_millis(5_000_000)),
-            delete_cursor: None,
             covered_from: covered_from.map(Stamp::from_millis),
-            synced_to: None,
-            unstamped_as_of: None,
-            paused_reason: String::new(),
-            broken_fields: Vec::new(),
-            needs_look: false,
-            retry_at: None,
+            ..Coverage::none(object)
         }
     }
 
@@ -251,7 +263,9 @@ mod tests {
     fn what_is_not_loaded_comes_first_and_a_paused_object_waits() {
         let workspace = workspace(None);
         let account = loaded(Object::Account, None);
-        assert_eq!(pass(&workspace, &[account.clone()], &[], &[]), Some((Purpose::FirstLoad, vec![Object::Contact])));
+        let asked_for = [account.clone(), Coverage::none(Object::Contact)];
+        assert_eq!(pass(&workspace, &asked_for, &[], &[]), Some((Purpose::FirstLoad, vec![Object::Contact])));
+        assert_eq!(pass(&workspace, &[account.clone()], &[], &[]), None, "nobody asked for contacts");
         let paused = Coverage {
             loaded: false,
             retry_at: DateTime::from_timestamp_millis(10_000_001),

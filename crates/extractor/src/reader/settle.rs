@@ -85,6 +85,12 @@ impl Turn {
     async fn complete(&mut self, run: &Run) -> Result<(), TurnError> {
         // The mapper hears of it before the run is complete in the books: said twice is harmless, not said is a hole.
         self.mark_fields_read(run).await?;
+        let mut unstamped = std::collections::HashSet::new();
+        for object in run.objects.iter().filter(|object| run.purpose.is_whole() && object.reason.is_empty()) {
+            if self.has_unstamped(object.object).await? {
+                unstamped.insert(object.object);
+            }
+        }
         let workspace = self.workspace.id;
         let mut tx = store::begin(&self.reader.pool, workspace).await?;
         self.check_hold(&mut tx).await?;
@@ -100,8 +106,9 @@ impl Turn {
                 }
                 _ => {}
             }
-            if let (true, Some(began)) = (run.purpose.is_whole(), object.cursor) {
-                coverage::set_unstamped_as_of(&mut tx, workspace, object.object, began).await?;
+            if run.purpose.is_whole() {
+                let as_of = object.cursor.filter(|_| unstamped.contains(&object.object));
+                coverage::set_unstamped_as_of(&mut tx, workspace, object.object, as_of).await?;
             }
         }
         let needs_look = run.purpose.sweeps()

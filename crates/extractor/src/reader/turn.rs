@@ -175,12 +175,33 @@ impl Turn {
             soonest = Some(soonest.map_or(pause, |soonest| soonest.min(pause)));
         }
         self.end_wait().await?;
-        let runs = self.settle_and_advance().await?;
+        let mut runs = self.settle_and_advance().await?;
+        if !runs.iter().any(|run| run.purpose.is_pass()) {
+            // A pass may just have ended, or a step may have found that one is needed.
+            self.reload().await?;
+            self.plan_runs(&runs).await?;
+            runs = self.active_runs().await?;
+        }
         Ok(Some(self.next_due(&runs, soonest)))
+    }
+
+    async fn reload(&mut self) -> Result<(), TurnError> {
+        let mut tx = store::begin(&self.reader.pool, self.workspace.id).await?;
+        if let Some(workspace) = store::workspace::load(&mut tx, self.workspace.id).await? {
+            // A newer epoch is for the next turn; this one's lease and session belong to the old one.
+            let epoch = self.workspace.epoch;
+            self.workspace = Workspace { epoch, ..workspace };
+        }
+        self.coverage = coverage::list(&mut tx, self.workspace.id, self.workspace.epoch).await?;
+        tx.commit().await?;
+        Ok(())
     }
 
     /// Returns when the next turn is due: at once if there is work, soon while chunks are being applied, else with the poll.
     fn next_due(&self, runs: &[Run], soonest: Option<Duration>) -> Duration {
+        if runs.iter().any(|run| run.phase == Phase::Queued) {
+            return Duration::ZERO;
+        }
         if runs.iter().any(|run| !run.is_read()) {
             return soonest.unwrap_or(Duration::ZERO);
         }

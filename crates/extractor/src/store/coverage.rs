@@ -34,17 +34,39 @@ pub struct Coverage {
     pub retry_at: Option<DateTime<Utc>>,
 }
 
-/// Returns what is covered of all objects in an epoch; objects never touched are absent.
+impl Coverage {
+    /// Nothing is covered of an object.
+    #[must_use]
+    pub fn none(object: Object) -> Self {
+        Self {
+            object,
+            loaded: false,
+            poll_cursor: None,
+            delete_cursor: None,
+            covered_from: None,
+            synced_to: None,
+            unstamped_as_of: None,
+            paused_reason: String::new(),
+            broken_fields: Vec::new(),
+            needs_look: false,
+            retry_at: None,
+        }
+    }
+}
+
+/// Returns what is covered of all objects in an epoch; objects that nobody ever asked for are absent.
+///
+/// What an older epoch covered counts for nothing, but the object is still one that somebody asked for.
 ///
 /// # Errors
 /// When Postgres fails.
 pub async fn list(conn: &mut PgConnection, workspace: WorkspaceId, epoch: Epoch) -> Result<Vec<Coverage>, StoreError> {
     let rows = sqlx::query!(
         r#"
-        select object, loaded, poll_cursor_ms, delete_cursor_ms, covered_from_ms, synced_to_ms, unstamped_as_of_ms,
+        select object, epoch = $2 as "current!", loaded, poll_cursor_ms, delete_cursor_ms, covered_from_ms, synced_to_ms, unstamped_as_of_ms,
                paused_reason, broken_fields, needs_look, retry_at
           from extractor.coverage
-         where workspace_id = $1 and epoch = $2
+         where workspace_id = $1
          order by object
         "#,
         workspace.0,
@@ -55,6 +77,9 @@ pub async fn list(conn: &mut PgConnection, workspace: WorkspaceId, epoch: Epoch)
     rows.into_iter()
         .map(|row| {
             let object = Object::from_token(&row.object).ok_or_else(|| StoreError::impossible("coverage", workspace))?;
+            if !row.current {
+                return Ok(Coverage::none(object));
+            }
             Ok(Coverage {
                 object,
                 loaded: row.loaded,
@@ -217,7 +242,7 @@ pub async fn set_synced(conn: &mut PgConnection, workspace: WorkspaceId, object:
     Ok(())
 }
 
-/// Notes when fields that change without a stamp were read whole.
+/// Notes when fields that change without a stamp were read whole; absent when no such field is mapped.
 ///
 /// # Errors
 /// When Postgres fails.
@@ -225,13 +250,13 @@ pub async fn set_unstamped_as_of(
     conn: &mut PgConnection,
     workspace: WorkspaceId,
     object: Object,
-    as_of: Stamp,
+    as_of: Option<Stamp>,
 ) -> Result<(), StoreError> {
     sqlx::query!(
         "update extractor.coverage set unstamped_as_of_ms = $3 where workspace_id = $1 and object = $2",
         workspace.0,
         object.token(),
-        as_of.as_millis(),
+        as_of.map(Stamp::as_millis),
     )
     .execute(conn)
     .await?;

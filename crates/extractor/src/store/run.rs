@@ -525,12 +525,23 @@ pub async fn add_calls(conn: &mut PgConnection, workspace: WorkspaceId, run: Run
     Ok(())
 }
 
-/// Forgets runs that ended long ago, and polls that found nothing a day ago.
+/// Forgets what nobody asks for any more: manifests of runs that ended a day ago, polls that found nothing, old runs, old
+/// hours of the calls' book.
 ///
 /// # Errors
 /// When Postgres fails.
-pub async fn forget_old(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<u64, StoreError> {
-    let forgotten = sqlx::query!(
+pub async fn forget_old(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<(), StoreError> {
+    sqlx::query!(
+        r#"
+        delete from extractor.manifest m
+         using extractor.run r
+         where m.workspace_id = $1 and r.workspace_id = $1 and r.run_id = m.run_id and r.ended_at < now() - interval '1 day'
+        "#,
+        workspace.0,
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!(
         r#"
         delete from extractor.run r
          where workspace_id = $1
@@ -541,9 +552,15 @@ pub async fn forget_old(conn: &mut PgConnection, workspace: WorkspaceId) -> Resu
         "#,
         workspace.0,
     )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!(
+        "delete from extractor.api_usage where workspace_id = $1 and hour < now() - interval '2 days'",
+        workspace.0,
+    )
     .execute(conn)
     .await?;
-    Ok(forgotten.rows_affected())
+    Ok(())
 }
 
 /// Returns how many whole compares were asked for in the last hour.

@@ -3,7 +3,6 @@
 mod lane;
 mod peers;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use contract::admin::v1::SetWorkspaceStateRequest;
@@ -11,7 +10,7 @@ use contract::admin::v1::workspace_state_service_server::WorkspaceStateService;
 use contract::common::v1::{Plan, SalesforceObject};
 use contract::extractor::v1::sync_service_server::SyncService;
 use contract::extractor::v1::{
-    GetSyncRunRequest, GetSyncStatusRequest, RunPhase, StartSyncRequest, SyncRun, SyncScope, SyncStatus,
+    GetSyncRunRequest, GetSyncStatusRequest, ObjectCoverage, RunPhase, StartSyncRequest, SyncRun, SyncScope, SyncStatus,
 };
 use domain::{Object, WorkspaceId};
 use extractor::reader::{Pace, Reader};
@@ -19,14 +18,14 @@ use extractor::salesforce::host::Hosts;
 use extractor::salesforce::{Client, ClientOptions};
 use extractor::{Peers, SyncApi, WorkspaceStateApi};
 use messaging::Bus;
-use salesforce_sim::{Config, Endpoint, Seed, Simulator};
+use salesforce_sim::{Command, Config, Endpoint, Seed, Simulator};
 use sqlx::PgPool;
 use testkit::{NatsUser, Role, TestDatabase, TestNats};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Status};
 
-pub(crate) use lane::{Held, Lane};
+pub(crate) use lane::Lane;
 pub(crate) use peers::Peered;
 
 /// How long a test waits for anything.
@@ -280,6 +279,18 @@ impl World {
         }
     }
 
+    /// Changes the simulated world.
+    pub(crate) fn order(&self, command: Command) -> serde_json::Value {
+        self.sim.order(command).unwrap()
+    }
+
+    /// What is covered of an object.
+    pub(crate) async fn coverage(&self, object: Object) -> ObjectCoverage {
+        let status = self.status().await;
+        let wire = i32::from(SalesforceObject::from(object));
+        status.coverage.into_iter().find(|coverage| coverage.object == wire).unwrap_or_default()
+    }
+
     /// Calls of one endpoint so far.
     pub(crate) fn calls(&self, endpoint: Endpoint) -> u64 {
         self.sim.stats().calls_of(endpoint)
@@ -319,6 +330,3 @@ pub(crate) fn sim_ids(sim: &Simulator, object: Object) -> Vec<String> {
     ids.sort();
     ids
 }
-
-/// Shared by peers and lane.
-pub(crate) type Shared<T> = Arc<std::sync::Mutex<T>>;

@@ -57,6 +57,7 @@ pub(crate) struct Schema {
     pub(crate) prefix: &'static str,
     pub(crate) fields: Vec<Field>,
     by_name: HashMap<String, usize>,
+    by_folded_name: HashMap<String, usize>,
     /// Child relationship name, child object, child field, cascades on delete.
     pub(crate) children: Vec<(&'static str, &'static str, &'static str, bool)>,
     /// Records can be merged, undeleted, replicated: the business objects.
@@ -80,6 +81,7 @@ impl Schema {
             prefix,
             fields: Vec::new(),
             by_name: HashMap::new(),
+            by_folded_name: HashMap::new(),
             children: Vec::new(),
             business: false,
             changed_ms: 0,
@@ -90,7 +92,8 @@ impl Schema {
 
     /// Appends a field; its place is its column.
     pub(crate) fn add(&mut self, field: Field) {
-        self.by_name.insert(field.name.to_ascii_lowercase(), self.fields.len());
+        self.by_name.insert(field.name.clone(), self.fields.len());
+        self.by_folded_name.insert(field.name.to_ascii_lowercase(), self.fields.len());
         self.fields.push(field);
     }
 
@@ -98,7 +101,7 @@ impl Schema {
     pub(crate) fn column(&self, name: &str) -> Option<usize> {
         match self.by_name.get(name) {
             Some(&column) => Some(column),
-            None => self.by_name.get(&name.to_ascii_lowercase()).copied(),
+            None => self.by_folded_name.get(&name.to_ascii_lowercase()).copied(),
         }
     }
 
@@ -174,7 +177,7 @@ mod tests {
             assert_eq!(schema.column("id"), Some(ID));
             assert_eq!(schema.column("ISDELETED"), Some(IS_DELETED));
             assert_eq!(schema.column("SystemModstamp"), Some(STAMP));
-            assert_eq!(schema.by_name.len(), schema.fields.len(), "{}", schema.name);
+            assert_eq!(schema.by_folded_name.len(), schema.fields.len(), "{}", schema.name);
         }
     }
 

@@ -105,9 +105,7 @@ impl SyncApi {
                 coverage::set_paused(&mut tx, workspace, *object, "", None).await?;
             }
             store::workspace::set_first_sync_started(&mut tx, workspace).await?;
-            if purpose == Purpose::Poll {
-                store::workspace::set_next_poll(&mut tx, workspace, known.poll_interval).await?;
-            }
+            store::workspace::set_next_poll(&mut tx, workspace, known.poll_interval).await?;
         }
         store::workspace::wake(&mut tx, workspace).await?;
         tx.commit().await?;
@@ -121,17 +119,8 @@ mod tests {
 
     fn loaded(object: Object) -> Coverage {
         Coverage {
-            object,
             loaded: true,
-            poll_cursor: None,
-            delete_cursor: None,
-            covered_from: None,
-            synced_to: None,
-            unstamped_as_of: None,
-            paused_reason: String::new(),
-            broken_fields: Vec::new(),
-            needs_look: false,
-            retry_at: None,
+            ..Coverage::none(object)
         }
     }
 
