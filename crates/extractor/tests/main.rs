@@ -1,5 +1,7 @@
 //! The extractor against a simulated Salesforce, real Postgres and NATS.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 mod api;
 mod bulk;
 mod faults;

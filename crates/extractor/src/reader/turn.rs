@@ -178,14 +178,14 @@ impl Turn {
         let mut runs = self.settle_and_advance().await?;
         if !runs.iter().any(|run| run.purpose.is_pass()) {
             // A pass may just have ended, or a step may have found that one is needed.
-            self.reload().await?;
             self.plan_runs(&runs).await?;
             runs = self.active_runs().await?;
         }
         Ok(Some(self.next_due(&runs, soonest)))
     }
 
-    async fn reload(&mut self) -> Result<(), TurnError> {
+    /// Looks at the workspace and its coverage as they are now.
+    pub(crate) async fn reload(&mut self) -> Result<(), TurnError> {
         let mut tx = store::begin(&self.reader.pool, self.workspace.id).await?;
         if let Some(workspace) = store::workspace::load(&mut tx, self.workspace.id).await? {
             // A newer epoch is for the next turn; this one's lease and session belong to the old one.

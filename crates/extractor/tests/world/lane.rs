@@ -95,12 +95,6 @@ impl Lane {
         chunks.filter(|chunk| chunk.position > after).take(most).cloned().collect()
     }
 
-    /// Puts a record there as if an earlier read had brought it.
-    pub(crate) fn plant(&self, object: Object, record: RawRecord) {
-        let held = Held { version: (0, 0), record, object, times: 0 };
-        self.state().records.insert((object, held.record.id.clone()), held);
-    }
-
     fn take(&self, batch: RawBatch) {
         let reference = batch.r#ref.clone().unwrap();
         let object = contract::convert::object(reference.object).unwrap();
