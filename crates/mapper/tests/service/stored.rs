@@ -4,7 +4,7 @@ use testkit::eventually_true;
 use crate::world::{LIMIT, NAME_AND_TIER, World, account, chunk, tiered};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn chunks_that_share_keys_and_arrive_at_once_lose_nothing() {
+async fn rule_19_chunks_that_share_keys_take_them_in_one_order_and_lose_nothing() {
     let mut world = World::quiet().await;
     world.map(Kind::Account, &NAME_AND_TIER).await;
     let chunks: Vec<_> = (1..=60_i64)
