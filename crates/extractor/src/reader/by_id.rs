@@ -100,7 +100,9 @@ impl Turn {
                 let prepared = match self.prepare(object, Freshness::Minutes).await {
                     Ok(prepared) => prepared,
                     // A parent's object that the user may not see has nothing to bring.
-                    Err(TurnError::Call(error)) if matches!(error.verdict, crate::salesforce::verdict::Verdict::PauseObject(_)) => {
+                    Err(TurnError::Call(error))
+                        if matches!(error.verdict, crate::salesforce::verdict::Verdict::PauseObject(_)) =>
+                    {
                         lock(&self.memory).note_parents(ids);
                         continue;
                     }
@@ -184,7 +186,8 @@ mod tests {
             wanted(4, Cause::Parent),
             wanted(5, Cause::Deleted),
         ];
-        let shown = Records { records: vec![Record::without_image(batch[4].id.clone(), State::Live)], faults: Vec::new() };
+        let shown =
+            Records { records: vec![Record::without_image(batch[4].id.clone(), State::Live)], faults: Vec::new() };
         let states: Vec<_> = absent(&batch, &shown).into_iter().map(|record| (record.id, record.state)).collect();
         assert_eq!(
             states,

@@ -131,7 +131,8 @@ impl Turn {
         let mut tx = store::begin(&self.reader.pool, self.workspace.id).await?;
         self.check_hold(&mut tx).await?;
         if !manifest.is_empty() {
-            let key = PageKey { run: run.id, object, page: number, read_seq: page.read_seq, epoch: self.workspace.epoch };
+            let key =
+                PageKey { run: run.id, object, page: number, read_seq: page.read_seq, epoch: self.workspace.epoch };
             manifest::enter(&mut tx, self.workspace.id, &key, &manifest).await?;
         }
         let noted = NotedPage {

@@ -68,8 +68,11 @@ impl Turn {
                 self.download(&mut downloads, &prepared, request, PageOrder::Continued { trusted_before });
             }
             let span_is_read = next.is_none() && !work.scan.next_slice();
-            let entries =
-                if span_is_read { self.after_span(run, object, &work, began) } else { vec![BookEntry::Work(object, Some(work.clone()))] };
+            let entries = if span_is_read {
+                self.after_span(run, object, &work, began)
+            } else {
+                vec![BookEntry::Work(object, Some(work.clone()))]
+            };
             let page = PageRead {
                 object,
                 records: fetched.page.records,
@@ -77,7 +80,8 @@ impl Turn {
                 read_at: fetched.server_time,
                 began: fetched.began,
             };
-            let span = info_span!("page", otel.name = format!("lanesync.page {object}"), lanesync.object = object.token());
+            let span =
+                info_span!("page", otel.name = format!("lanesync.page {object}"), lanesync.object = object.token());
             self.enter_page(run, &prepared, page, entries).instrument(span).await?;
             lock(&self.memory).invalid_pages = 0;
             self.remember_locator(run, object, &prepared, &work, next.as_ref(), query_began);
@@ -98,7 +102,8 @@ impl Turn {
     /// Goes on where the last turn stopped: by its locator if it still fits, else by a new query from the last position.
     fn next_request(&self, run: RunRef, object: Object, prepared: &Prepared, work: &Work) -> (Request, PageOrder) {
         let locator = lock(&self.memory).locators.remove(&(run.id, object));
-        let fits = |locator: &Locator| locator.after == work.scan.after && locator.list_version == prepared.list_version;
+        let fits =
+            |locator: &Locator| locator.after == work.scan.after && locator.list_version == prepared.list_version;
         match locator.filter(fits) {
             Some(locator) => {
                 let trusted_before = locator.query_began.earlier(self.reader.pace.overlap);

@@ -114,7 +114,8 @@ impl Turn {
         let needs_look = run.purpose.sweeps()
             && covered.iter().any(|covered| covered.needs_look && run.object(covered.object).is_some());
         let given_up = run.objects.iter().filter(|object| !object.reason.is_empty()).count();
-        let reason = run.objects.iter().map(|object| object.reason.as_str()).find(|reason| !reason.is_empty()).unwrap_or("");
+        let reason =
+            run.objects.iter().map(|object| object.reason.as_str()).find(|reason| !reason.is_empty()).unwrap_or("");
         let phase = match given_up {
             _ if needs_look => Phase::NeedsLook,
             0 => Phase::Completed,
@@ -253,4 +254,3 @@ impl store::run::RunObject {
         self.field_list_version.is_some() || self.expected.is_some()
     }
 }
-
