@@ -39,7 +39,9 @@ async fn readable(reader: &Reader, workspace: WorkspaceId) -> Result<Workspace, 
     let known = known.ok_or_else(|| Failure::new(Reason::NotConnected, "The workspace has no connection."))?;
     let mut conn = reader.pool.acquire().await.map_err(|error| books(error.into()))?;
     if store::workspace::is_stopped(&mut conn, workspace).await.map_err(books)? {
-        return Err(Failure::new(Reason::SalesforceUnavailable, "Salesforce traffic is stopped by the operator.").into());
+        return Err(
+            Failure::new(Reason::SalesforceUnavailable, "Salesforce traffic is stopped by the operator.").into()
+        );
     }
     Ok(known)
 }
@@ -69,7 +71,9 @@ fn books(error: StoreError) -> Status {
     let transient = matches!(&error, StoreError::Postgres(error) if service::postgres::is_transient(error));
     tracing::error!(error = format!("{:#}", anyhow::Error::new(error)), "the books failed");
     if transient {
-        Failure::new(Reason::DependencyUnavailable, "Postgres does not answer.").retry_after(Duration::from_secs(2)).into()
+        Failure::new(Reason::DependencyUnavailable, "Postgres does not answer.")
+            .retry_after(Duration::from_secs(2))
+            .into()
     } else {
         Failure::new(Reason::Internal, "Something of ours failed.").into()
     }
@@ -92,8 +96,11 @@ fn call_failed(error: &CallError, object: Option<Object>) -> Status {
         Verdict::PauseObject(_) => {
             Failure::new(Reason::SalesforcePermissionMissing, "The integration user may not see this.")
         }
-        Verdict::Fatal(reason) => Failure::new(Reason::SalesforceUnavailable, "Salesforce refused the call.").with("cause", *reason),
-        _ => Failure::new(Reason::SalesforceUnavailable, "Salesforce does not answer.").retry_after(Duration::from_secs(30)),
+        Verdict::Fatal(reason) => {
+            Failure::new(Reason::SalesforceUnavailable, "Salesforce refused the call.").with("cause", *reason)
+        }
+        _ => Failure::new(Reason::SalesforceUnavailable, "Salesforce does not answer.")
+            .retry_after(Duration::from_secs(30)),
     };
     let failure = failure.with("salesforceCode", error.code.clone());
     match object {

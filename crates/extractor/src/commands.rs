@@ -1,7 +1,7 @@
 //! Wishes of other services that come over NATS. Losing one only delays: planning finds the same by itself.
 
-use contract::event::v1::command::Command as Wish;
 use contract::convert;
+use contract::event::v1::command::Command as Wish;
 use contract::event::v1::{Command, ReadFieldsCommand, RefetchCommand};
 use domain::{SalesforceId, WorkspaceId};
 use messaging::{Delivery, Handler, Outcome};
@@ -51,7 +51,9 @@ impl Commands {
     async fn read_fields(&self, workspace: WorkspaceId, wanted: &ReadFieldsCommand) -> Result<(), StoreError> {
         let mut tx = store::begin(&self.reader.pool, workspace).await?;
         let known = store::workspace::load(&mut tx, workspace).await?;
-        if let (Some(known), Ok(object)) = (known.filter(|known| known.first_sync_started), convert::object(wanted.object)) {
+        if let (Some(known), Ok(object)) =
+            (known.filter(|known| known.first_sync_started), convert::object(wanted.object))
+        {
             store::coverage::ensure(&mut tx, workspace, object, known.epoch).await?;
         }
         store::workspace::wake(&mut tx, workspace).await?;

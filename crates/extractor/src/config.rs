@@ -73,8 +73,8 @@ impl Config {
 }
 
 fn api_version(text: &str) -> Result<String, String> {
-    let well_formed = text.strip_suffix(".0").is_some_and(|major| {
-        !major.is_empty() && major.len() <= 3 && major.bytes().all(|byte| byte.is_ascii_digit())
-    });
+    let well_formed = text
+        .strip_suffix(".0")
+        .is_some_and(|major| !major.is_empty() && major.len() <= 3 && major.bytes().all(|byte| byte.is_ascii_digit()));
     if well_formed { Ok(text.to_owned()) } else { Err("an API version looks like 67.0".to_owned()) }
 }

@@ -39,11 +39,7 @@ static API_UTILIZATION: LazyLock<Gauge<f64>> =
 static LAST_SUCCESS: LazyLock<Gauge<u64>> =
     LazyLock::new(|| meter().u64_gauge("lanesync.sync.last_success.time").with_unit("s").build());
 static HTTP_DURATION: LazyLock<Histogram<f64>> = LazyLock::new(|| {
-    meter()
-        .f64_histogram("http.client.request.duration")
-        .with_unit("s")
-        .with_boundaries(CALL_SECONDS.to_vec())
-        .build()
+    meter().f64_histogram("http.client.request.duration").with_unit("s").with_boundaries(CALL_SECONDS.to_vec()).build()
 });
 static WATCHDOG: LazyLock<Counter<u64>> =
     LazyLock::new(|| meter().u64_counter("lanesync.extract.chunks_read_again").with_unit("{chunk}").build());

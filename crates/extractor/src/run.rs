@@ -202,15 +202,8 @@ pub enum Phase {
 }
 
 impl Phase {
-    const ALL: [Self; 7] = [
-        Self::Queued,
-        Self::Reading,
-        Self::Applying,
-        Self::Completed,
-        Self::Failed,
-        Self::Cancelled,
-        Self::NeedsLook,
-    ];
+    const ALL: [Self; 7] =
+        [Self::Queued, Self::Reading, Self::Applying, Self::Completed, Self::Failed, Self::Cancelled, Self::NeedsLook];
 
     /// Returns the name for tables.
     #[must_use]

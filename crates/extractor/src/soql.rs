@@ -181,10 +181,8 @@ mod tests {
             scan(Object::Account, &fields(&["Id", "Name"]), &window).as_str(),
             "SELECT Id,Name FROM Account WHERE SystemModstamp >= 2026-08-01T00:00:00Z ORDER BY SystemModstamp ASC, Id ASC"
         );
-        window.after = Some(Position {
-            modified: at("2026-08-02T10:11:12.000+0000"),
-            id: "001Kd00001a2B3cIAE".parse().unwrap(),
-        });
+        window.after =
+            Some(Position { modified: at("2026-08-02T10:11:12.000+0000"), id: "001Kd00001a2B3cIAE".parse().unwrap() });
         window.before = Some(at("2026-08-03T00:00:00Z"));
         assert_eq!(
             scan(Object::Lead, &fields(&["Id"]), &window).as_str(),

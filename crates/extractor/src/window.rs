@@ -100,10 +100,7 @@ pub fn position_after<'a>(records: impl DoubleEndedIterator<Item = Seen<'a>>, or
         PageOrder::Fresh => true,
         PageOrder::Continued { trusted_before } => seen.modified < trusted_before,
     };
-    records
-        .rev()
-        .find(trusted)
-        .map(|seen| Position { modified: seen.modified, id: seen.id.clone() })
+    records.rev().find(trusted).map(|seen| Position { modified: seen.modified, id: seen.id.clone() })
 }
 
 /// Returns where the next poll of an object begins.

@@ -6,8 +6,8 @@ use contract::event::v1::{Command as Wish, RefetchCommand, command};
 use contract::extractor::v1::schema_service_server::SchemaService;
 use contract::extractor::v1::sync_service_server::SyncService;
 use contract::extractor::v1::{
-    CancelSyncRunRequest, DescribeObjectRequest, EstimateSyncRequest, ListSyncRunsRequest, RefetchRecordsRequest, RunPhase,
-    StartSyncRequest, SyncScope, SyncState, UpdateScheduleRequest, WatchSyncStatusRequest,
+    CancelSyncRunRequest, DescribeObjectRequest, EstimateSyncRequest, ListSyncRunsRequest, RefetchRecordsRequest,
+    RunPhase, StartSyncRequest, SyncScope, SyncState, UpdateScheduleRequest, WatchSyncStatusRequest,
 };
 use contract::{streams, subjects};
 use domain::Object;
@@ -31,7 +31,10 @@ async fn the_state_follows_the_life_of_a_workspace() {
     world.peered.set_unmapped(2);
     world.first_load(ACCOUNT).await;
     let status = world.status().await;
-    assert_eq!((status.state(), status.reason.as_str(), status.unmapped_values), (SyncState::Degraded, "unmapped_values", 2));
+    assert_eq!(
+        (status.state(), status.reason.as_str(), status.unmapped_values),
+        (SyncState::Degraded, "unmapped_values", 2)
+    );
     world.peered.set_unmapped(0);
     assert_eq!(world.status().await.state(), SyncState::Healthy);
     world.peered.revoke(true);
@@ -84,10 +87,12 @@ async fn a_cancelled_load_does_not_begin_again_by_itself() {
     }
     world.lane.hold_back(false);
     testkit::eventually_true(LIMIT, "the workspace to rest", || async {
-        sqlx::query_scalar::<_, bool>("select due_at > now() + interval '1 second' and reader is null from extractor.workspace")
-            .fetch_one(&world.pool)
-            .await
-            .unwrap()
+        sqlx::query_scalar::<_, bool>(
+            "select due_at > now() + interval '1 second' and reader is null from extractor.workspace",
+        )
+        .fetch_one(&world.pool)
+        .await
+        .unwrap()
     })
     .await;
     let list = ListSyncRunsRequest { workspace_id: world.workspace.to_string(), ..ListSyncRunsRequest::default() };

@@ -42,7 +42,11 @@ async fn rule_07_a_job_moves_only_its_own_cursor_and_its_polls_begin_before_it()
     })
     .await;
     let coverage = world.coverage(Object::Account).await;
-    assert_eq!((coverage.synced_to, coverage.covered_from), (None, None), "nothing is claimed before the job is complete");
+    assert_eq!(
+        (coverage.synced_to, coverage.covered_from),
+        (None, None),
+        "nothing is claimed before the job is complete"
+    );
     let changed = world.sim.ids("Account").unwrap()[7];
     world.sim.update(changed, json!({ "Name": "changed while the job ran" })).unwrap();
     world.lane.hold_back(false);
@@ -96,8 +100,10 @@ async fn case_66_a_page_that_never_adds_up_ends_in_rest() {
 async fn case_67_cells_keep_quotes_breaks_and_commas() {
     let world = bulk(0).start().await;
     let names = ["a \"q\" b", "line one\nline two", "comma, comma", "😀", " spaces "];
-    let ids: Vec<_> =
-        names.iter().map(|name| world.sim.create("Account", json!({ "Name": name, "AnnualRevenue": 9.0e7 })).unwrap()).collect();
+    let ids: Vec<_> = names
+        .iter()
+        .map(|name| world.sim.create("Account", json!({ "Name": name, "AnnualRevenue": 9.0e7 })).unwrap())
+        .collect();
     world.first_load(ACCOUNT).await;
     assert_eq!(world.calls(Endpoint::BulkCreate), 1);
     for (name, id) in names.iter().zip(ids) {
@@ -113,8 +119,16 @@ async fn case_67_cells_keep_quotes_breaks_and_commas() {
 async fn case_68_a_refused_job_is_read_by_rest() {
     for fault in [
         Fault::LimitExceeded,
-        Fault::Error { status: 400, code: "INVALIDENTITY".into(), message: "Entity 'Account' is not supported by the Bulk API.".into() },
-        Fault::Error { status: 400, code: "API_ERROR".into(), message: "Selecting compound data not supported in Bulk Query".into() },
+        Fault::Error {
+            status: 400,
+            code: "INVALIDENTITY".into(),
+            message: "Entity 'Account' is not supported by the Bulk API.".into(),
+        },
+        Fault::Error {
+            status: 400,
+            code: "API_ERROR".into(),
+            message: "Selecting compound data not supported in Bulk Query".into(),
+        },
     ] {
         let world = bulk(300).start().await;
         world.sim.fault(FaultRule::always(Endpoint::BulkCreate, fault));
@@ -126,7 +140,9 @@ async fn case_68_a_refused_job_is_read_by_rest() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn case_69_a_failed_or_aborted_job_is_made_once_more_and_then_rest_reads() {
-    for fault in [Fault::BulkFailed { message: None }, Fault::BulkFailed { message: Some("x".into()) }, Fault::BulkAborted] {
+    for fault in
+        [Fault::BulkFailed { message: None }, Fault::BulkFailed { message: Some("x".into()) }, Fault::BulkAborted]
+    {
         let world = bulk(300).start().await;
         world.sim.fault(FaultRule::once(Endpoint::BulkPoll, fault.clone()));
         let run = world.first_load(ACCOUNT).await;
@@ -144,7 +160,11 @@ async fn case_69_a_failed_or_aborted_job_is_made_once_more_and_then_rest_reads()
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn case_70_a_vanished_job_is_made_again_and_zero_rows_are_none() {
     let world = bulk(300).start().await;
-    let gone = || Fault::Error { status: 404, code: "NOT_FOUND".into(), message: "The requested resource does not exist".into() };
+    let gone = || Fault::Error {
+        status: 404,
+        code: "NOT_FOUND".into(),
+        message: "The requested resource does not exist".into(),
+    };
     world.sim.fault(FaultRule::once(Endpoint::BulkResults, gone()));
     world.first_load(ACCOUNT).await;
     is_complete(&world);

@@ -10,7 +10,8 @@ const ACCOUNT: &[Object] = &[Object::Account];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn case_09_a_revoked_grant_stops_the_run_and_deletes_nothing() {
-    let world = Choice::seeded(1_000, 0, 0).paced(|pace| pace.pause = std::time::Duration::from_millis(100)).start_idle().await;
+    let world =
+        Choice::seeded(1_000, 0, 0).paced(|pace| pace.pause = std::time::Duration::from_millis(100)).start_idle().await;
     let mut world = world;
     world.sim.fault(FaultRule::always(Endpoint::Query, Fault::ShrinkPages { rows: 200 }));
     world.sim.fault(FaultRule::always(Endpoint::QueryMore, Fault::SessionExpired { message: None }).after(2));
@@ -34,10 +35,9 @@ async fn case_10_a_session_that_no_refresh_cures_is_not_refreshed_in_a_loop() {
     let world = Choice::seeded(10, 0, 0).start().await;
     world.sim.fault(FaultRule::always(Endpoint::Query, Fault::SessionNotValid));
     world.ask(Default::default(), ACCOUNT).await.unwrap();
-    world.status_when("a wait", |status| {
-        status.run.as_ref().is_some_and(|run| run.reason == "SALESFORCE_AUTH_REVOKED")
-    })
-    .await;
+    world
+        .status_when("a wait", |status| status.run.as_ref().is_some_and(|run| run.reason == "SALESFORCE_AUTH_REVOKED"))
+        .await;
     assert!(world.peered.tokens_issued() <= 2, "{}", world.peered.tokens_issued());
 }
 
@@ -126,7 +126,9 @@ async fn case_36_maintenance_pages_move_no_cursor() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn case_37_cut_bodies_publish_no_half_page_and_mislabelled_ones_are_read() {
     let world = Choice::seeded(300, 0, 0).start().await;
-    for (after, fault) in [Fault::CutBody, Fault::GzipCut, Fault::Reset, Fault::PlainLabelledGzip].into_iter().enumerate() {
+    for (after, fault) in
+        [Fault::CutBody, Fault::GzipCut, Fault::Reset, Fault::PlainLabelledGzip].into_iter().enumerate()
+    {
         world.sim.fault(FaultRule::once(Endpoint::Query, fault).after(u32::try_from(after).unwrap() + 2));
     }
     let run = world.first_load(ACCOUNT).await;
@@ -138,7 +140,8 @@ async fn case_37_cut_bodies_publish_no_half_page_and_mislabelled_ones_are_read()
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn case_39_a_retired_version_fails_the_run_with_its_reason() {
     let world = Choice::seeded(10, 0, 0).start().await;
-    let gone = Fault::Error { status: 410, code: "GONE".into(), message: "The requested API version is retired.".into() };
+    let gone =
+        Fault::Error { status: 410, code: "GONE".into(), message: "The requested API version is retired.".into() };
     world.sim.fault(FaultRule::always(Endpoint::Query, gone).on_object("Account"));
     let run = world.sync(contract::extractor::v1::SyncScope::Changes, ACCOUNT).await;
     assert_eq!((run.phase(), run.reason.as_str()), (RunPhase::Failed, "api_version_retired"));
@@ -152,8 +155,13 @@ async fn case_54_the_currency_column_is_asked_for_only_where_it_exists() {
         let world = choice.start().await;
         world.first_load(ACCOUNT).await;
         let asked = world.sim.requests_of(Endpoint::Query);
-        let selects = asked.iter().filter_map(|asked| asked.soql.as_deref()).filter(|soql| soql.contains("FROM Account"));
-        assert!(selects.filter(|soql| !soql.contains("COUNT()")).all(|soql| soql.contains("CurrencyIsoCode") == multi_currency));
+        let selects =
+            asked.iter().filter_map(|asked| asked.soql.as_deref()).filter(|soql| soql.contains("FROM Account"));
+        assert!(
+            selects
+                .filter(|soql| !soql.contains("COUNT()"))
+                .all(|soql| soql.contains("CurrencyIsoCode") == multi_currency)
+        );
         let batch = &world.lane.batches()[0];
         assert_eq!(batch.default_currency, "EUR");
         assert_eq!(batch.fields.contains(&"CurrencyIsoCode".to_owned()), multi_currency);

@@ -49,7 +49,8 @@ async fn case_56_a_gap_of_the_delete_log_compares_everything() {
     let now: jiff::Timestamp = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(3_000);
     world.order(Command::DeletionsFrom { org: None, at: Some(now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()) });
     world.poll(ACCOUNT).await;
-    testkit::eventually_true(crate::world::LIMIT, "a full compare", || async { world.lane.arrived() >= arrived + 30 }).await;
+    testkit::eventually_true(crate::world::LIMIT, "a full compare", || async { world.lane.arrived() >= arrived + 30 })
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

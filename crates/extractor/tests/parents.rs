@@ -14,8 +14,11 @@ fn age(world: &World, id: Id) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rule_14_an_account_before_the_start_comes_with_its_contact_in_the_same_run() {
     for bulk_threshold in [20_000, 0] {
-        let world =
-            Choice::default().from("2024-01-01T00:00:00Z").paced(|pace| pace.bulk_threshold = bulk_threshold).start().await;
+        let world = Choice::default()
+            .from("2024-01-01T00:00:00Z")
+            .paced(|pace| pace.bulk_threshold = bulk_threshold)
+            .start()
+            .await;
         let old = world.sim.create("Account", json!({ "Name": "old" })).unwrap();
         let unneeded = world.sim.create("Account", json!({ "Name": "old and alone" })).unwrap();
         let contact = world.sim.create("Contact", json!({ "LastName": "Ann", "AccountId": old.to_string() })).unwrap();
@@ -81,7 +84,9 @@ async fn rule_15_what_is_held_from_before_the_start_is_asked_for_by_id_outside_t
     assert_eq!(world.lane.held(Object::Account).len(), 120);
     let run = world.sync(contract::extractor::v1::SyncScope::Everything, &[Object::Account]).await;
     assert_eq!(run.phase(), contract::extractor::v1::RunPhase::Completed, "{run:?}");
-    assert!(world.lane.held(Object::Account).iter().all(|held| held.record.state() == SourceState::Live && held.times >= 2));
+    assert!(
+        world.lane.held(Object::Account).iter().all(|held| held.record.state() == SourceState::Live && held.times >= 2)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -124,8 +124,10 @@ async fn rule_11_no_daily_read_without_such_a_field() {
 async fn case_64_an_imported_record_with_an_old_creation_date_arrives() {
     let world = Choice::default().from("2024-01-01T00:00:00Z").start().await;
     world.first_load(ACCOUNT).await;
-    let imported =
-        world.sim.create("Account", json!({ "Name": "imported", "CreatedDate": "2019-01-01T00:00:00.000+0000" })).unwrap();
+    let imported = world
+        .sim
+        .create("Account", json!({ "Name": "imported", "CreatedDate": "2019-01-01T00:00:00.000+0000" }))
+        .unwrap();
     world.poll(ACCOUNT).await;
     assert_eq!(name(&world, &imported), Some(json!("imported")));
 }
@@ -146,10 +148,12 @@ async fn rule_02_the_field_list_is_in_the_books_before_its_read_and_never_goes_b
     assert!(versions.is_sorted(), "{versions:?}");
     assert!(versions.last() > versions.first());
     assert!(batches.last().unwrap().fields.contains(&"Website".to_owned()));
-    let lists = sqlx::query_as::<_, (i64, Vec<String>)>("select version, fields from extractor.field_list where object = 'account' order by version")
-        .fetch_all(&world.admin().await)
-        .await
-        .unwrap();
+    let lists = sqlx::query_as::<_, (i64, Vec<String>)>(
+        "select version, fields from extractor.field_list where object = 'account' order by version",
+    )
+    .fetch_all(&world.admin().await)
+    .await
+    .unwrap();
     assert!(!lists[0].1.contains(&"Website".to_owned()) && lists[1].1.contains(&"Website".to_owned()));
 }
 
@@ -180,13 +184,15 @@ async fn rule_15_an_earlier_start_date_reads_only_the_added_span() {
     world.first_load(ACCOUNT).await;
     let before = world.lane.arrived();
     assert!(before > 0 && before < 400, "{before}");
-    world.tell(2, |state| {
-        let start: jiff::Timestamp = "2024-06-01T00:00:00Z".parse().unwrap();
-        state.start_at = Some(contract::convert::to_wire_time(start));
-    })
-    .await;
+    world
+        .tell(2, |state| {
+            let start: jiff::Timestamp = "2024-06-01T00:00:00Z".parse().unwrap();
+            state.start_at = Some(contract::convert::to_wire_time(start));
+        })
+        .await;
     let wanted = "2024-06-01T00:00:00Z".parse::<jiff::Timestamp>().unwrap().as_second();
-    let covered = || async { world.coverage(Object::Account).await.covered_from.is_some_and(|from| from.seconds == wanted) };
+    let covered =
+        || async { world.coverage(Object::Account).await.covered_from.is_some_and(|from| from.seconds == wanted) };
     testkit::eventually_true(crate::world::LIMIT, "the covered start to move", covered).await;
     let span = world.lane.arrived() - before;
     assert!(span > 0, "the span held records");
@@ -197,11 +203,12 @@ async fn rule_15_an_earlier_start_date_reads_only_the_added_span() {
     seen.dedup();
     assert_eq!(all, seen.len(), "nothing of the covered span is read again");
     // Later forgets nothing and reads nothing.
-    world.tell(3, |state| {
-        let start: jiff::Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
-        state.start_at = Some(contract::convert::to_wire_time(start));
-    })
-    .await;
+    world
+        .tell(3, |state| {
+            let start: jiff::Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+            state.start_at = Some(contract::convert::to_wire_time(start));
+        })
+        .await;
     world.poll(ACCOUNT).await;
     assert_eq!(world.coverage(Object::Account).await.covered_from.unwrap().seconds, wanted);
     world.tell(4, |state| state.start_at = None).await;

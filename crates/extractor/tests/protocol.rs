@@ -82,10 +82,14 @@ async fn a_reader_that_lost_its_lease_writes_nothing_more() {
         .await
         .unwrap();
     testkit::eventually_true(LIMIT, "the old reader's chunks", || async { world.lane.arrived() >= 400 }).await;
-    let entered: i64 = sqlx::query_scalar("select count(*) from extractor.manifest").fetch_one(&world.admin().await).await.unwrap();
+    let entered: i64 =
+        sqlx::query_scalar("select count(*) from extractor.manifest").fetch_one(&world.admin().await).await.unwrap();
     assert_eq!(entered, 0, "fence {fence} forbids it");
     // The usurper never shows a sign of life: its lease ends and the work goes on.
-    sqlx::query("update extractor.workspace set reader_until = now(), due_at = now()").execute(&world.admin().await).await.unwrap();
+    sqlx::query("update extractor.workspace set reader_until = now(), due_at = now()")
+        .execute(&world.admin().await)
+        .await
+        .unwrap();
     let run = world.ended(&asked.run_id).await;
     assert_eq!((run.phase(), run.objects[0].read), (RunPhase::Completed, 400));
 }
@@ -114,7 +118,13 @@ async fn rule_16_a_newer_epoch_cancels_the_run_and_begins_anew() {
     world.lane.hold_back(false);
     world.tell(3, |state| (state.epoch, state.connected) = (3, true)).await;
     let loaded = || async {
-        world.lane.batches().iter().filter(|batch| batch.r#ref.as_ref().unwrap().epoch == 3).map(|batch| batch.records.len()).sum::<usize>()
+        world
+            .lane
+            .batches()
+            .iter()
+            .filter(|batch| batch.r#ref.as_ref().unwrap().epoch == 3)
+            .map(|batch| batch.records.len())
+            .sum::<usize>()
             == 300
     };
     testkit::eventually_true(LIMIT, "a full compare after the reconnect", loaded).await;
@@ -134,7 +144,10 @@ async fn rule_17_a_downgrade_pauses_reads_and_an_upgrade_compares_everything() {
     assert_eq!(contract::error::Reason::of(&refused), Some(contract::error::Reason::PlanRequired));
     let (arrived, calls) = (world.lane.arrived(), world.sim.stats().all_api_calls());
     world.sim.create("Account", json!({ "Name": "meanwhile" })).unwrap();
-    sqlx::query("update extractor.workspace set due_at = now(), next_poll_at = now()").execute(&world.admin().await).await.unwrap();
+    sqlx::query("update extractor.workspace set due_at = now(), next_poll_at = now()")
+        .execute(&world.admin().await)
+        .await
+        .unwrap();
     testkit::eventually_true(LIMIT, "the turn to be over", || async {
         sqlx::query_scalar::<_, bool>("select due_at > now() and reader is null from extractor.workspace")
             .fetch_one(&world.pool)
@@ -152,8 +165,10 @@ async fn at_most_fifty_chunks_of_a_workspace_are_unsettled() {
     let world = Choice::seeded(14_000, 0, 0).start().await;
     world.lane.hold_back(true);
     let asked = world.ask(Default::default(), ACCOUNT).await.unwrap();
-    testkit::eventually_true(LIMIT, "the reader to stop", || async { world.run(&asked.run_id).await.objects[0].read == 10_000 })
-        .await;
+    testkit::eventually_true(LIMIT, "the reader to stop", || async {
+        world.run(&asked.run_id).await.objects[0].read == 10_000
+    })
+    .await;
     let open: i64 = sqlx::query_scalar("select count(*) from extractor.manifest where not applied")
         .fetch_one(&world.admin().await)
         .await
@@ -217,11 +232,15 @@ async fn s25_the_service_sees_no_tenant_row_without_naming_the_workspace() {
     let world = Choice::seeded(10, 0, 0).start().await;
     world.first_load(ACCOUNT).await;
     for table in ["run", "run_object", "manifest", "pending", "coverage", "field_list"] {
-        let asked = sqlx::query(sqlx::AssertSqlSafe(format!("select 1 from extractor.{table}"))).fetch_all(&world.pool).await;
+        let asked =
+            sqlx::query(sqlx::AssertSqlSafe(format!("select 1 from extractor.{table}"))).fetch_all(&world.pool).await;
         assert!(asked.is_err(), "{table}");
         let mut tx = world.pool.begin().await.unwrap();
         service::postgres::in_workspace(&mut tx, domain::WorkspaceId::generate()).await.unwrap();
-        let rows = sqlx::query(sqlx::AssertSqlSafe(format!("select 1 from extractor.{table}"))).fetch_all(&mut *tx).await.unwrap();
+        let rows = sqlx::query(sqlx::AssertSqlSafe(format!("select 1 from extractor.{table}")))
+            .fetch_all(&mut *tx)
+            .await
+            .unwrap();
         assert!(rows.is_empty(), "{table}");
     }
 }

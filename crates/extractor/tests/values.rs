@@ -8,8 +8,23 @@ use crate::world::Choice;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn case_42_picklist_values_and_case_45_names_are_byte_identical() {
     let texts = [
-        "Tier \"A\"", " Gold", "Gold", "זהב", "金", "\u{c4}", "A\u{308}", "a,b", "Gold;Silver", "&lt;b&gt;", "x\u{202e}y",
-        "</script>", "tab\there", "line\nbreak", ".", "\\backslash\\", "O'Neil \\ Sons",
+        "Tier \"A\"",
+        " Gold",
+        "Gold",
+        "זהב",
+        "金",
+        "\u{c4}",
+        "A\u{308}",
+        "a,b",
+        "Gold;Silver",
+        "&lt;b&gt;",
+        "x\u{202e}y",
+        "</script>",
+        "tab\there",
+        "line\nbreak",
+        ".",
+        "\\backslash\\",
+        "O'Neil \\ Sons",
     ];
     for bulk_threshold in [20_000, 0] {
         let world = Choice::default().paced(|pace| pace.bulk_threshold = bulk_threshold).start().await;

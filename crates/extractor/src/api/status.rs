@@ -46,7 +46,12 @@ pub(super) async fn gather(reader: &Reader, workspace: WorkspaceId) -> Result<Sy
         let plan = plan_of(reader, workspace).await?;
         let state = if plan.includes_salesforce() { SyncState::NotConnected } else { SyncState::PlanRequired };
         let (state, reason) = wire_state(state);
-        return Ok(SyncStatus { workspace_id: workspace.to_string(), state: state.into(), reason, ..SyncStatus::default() });
+        return Ok(SyncStatus {
+            workspace_id: workspace.to_string(),
+            state: state.into(),
+            reason,
+            ..SyncStatus::default()
+        });
     };
     let books = read_books(reader, &known).await.map_err(books)?;
     let told = ask_peers(reader, workspace).await;
@@ -122,7 +127,8 @@ fn facts(workspace: &Workspace, books: &Books, told: &Told) -> Facts {
     };
     let is_paused = |coverage: &Coverage| !coverage.paused_reason.is_empty() || !coverage.broken_fields.is_empty();
     let first_load_runs = books.active.iter().any(|run| run.purpose == Purpose::FirstLoad);
-    let all_loaded = books.coverage.iter().all(|coverage| coverage.synced_to.is_some() || !coverage.paused_reason.is_empty());
+    let all_loaded =
+        books.coverage.iter().all(|coverage| coverage.synced_to.is_some() || !coverage.paused_reason.is_empty());
     let promise = workspace.poll_interval * 2 + Duration::from_secs(60);
     let overdue = workspace.last_success_at.is_some_and(|at| (books.now - at).to_std().is_ok_and(|age| age > promise));
     // Green without every number would be a guess.

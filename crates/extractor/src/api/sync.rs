@@ -9,7 +9,7 @@ use contract::extractor::v1::sync_service_server::SyncService;
 use contract::extractor::v1::{
     CancelSyncRunRequest, EstimateSyncRequest, GetSyncRunRequest, GetSyncStatusRequest, ListSyncRunsRequest,
     ListSyncRunsResponse, RefetchRecordsRequest, Schedule, StartSyncRequest, SyncEstimate, SyncRun, SyncStatus,
-    WatchSyncStatusRequest, UpdateScheduleRequest,
+    UpdateScheduleRequest, WatchSyncStatusRequest,
 };
 use domain::{Object, RunId, SalesforceId, WorkspaceId};
 use futures::{Stream, StreamExt};
@@ -61,7 +61,8 @@ impl SyncApi {
             && let Some(cancelled) = store::run::load(&mut tx, workspace, run).await?
         {
             // Planning must not begin by itself again what a person just cancelled: only StartSync does.
-            for object in cancelled.objects.iter().filter(|object| object.work.is_some() && cancelled.purpose.is_pass()) {
+            for object in cancelled.objects.iter().filter(|object| object.work.is_some() && cancelled.purpose.is_pass())
+            {
                 coverage::ensure(&mut tx, workspace, object.object, cancelled.epoch).await?;
                 let never = chrono::DateTime::from_timestamp(32_503_680_000, 0);
                 coverage::set_paused(&mut tx, workspace, object.object, "cancelled", never).await?;
@@ -122,10 +123,10 @@ impl SyncService for SyncApi {
         let workspace = convert::workspace_id(&request.workspace_id)?;
         let before = match request.page_token.as_str() {
             "" => None,
-            token => Some(convert::run_id(token).map_err(|_| convert::InvalidField {
-                field: "page_token",
-                problem: "is not one of ours",
-            })?),
+            token => Some(
+                convert::run_id(token)
+                    .map_err(|_| convert::InvalidField { field: "page_token", problem: "is not one of ours" })?,
+            ),
         };
         let size = match request.page_size {
             0 => 50,
@@ -189,11 +190,8 @@ impl SyncService for SyncApi {
         if request.ids.is_empty() || request.ids.len() > MAX_REFETCH {
             return Err(convert::InvalidField { field: "ids", problem: "must be 1 to 10,000" }.into());
         }
-        let ids = request
-            .ids
-            .iter()
-            .map(|id| convert::salesforce_id("ids", id))
-            .collect::<Result<Vec<SalesforceId>, _>>()?;
+        let ids =
+            request.ids.iter().map(|id| convert::salesforce_id("ids", id)).collect::<Result<Vec<SalesforceId>, _>>()?;
         if ids.iter().any(|id| id.prefix() != object.id_prefix()) {
             return Err(convert::InvalidField { field: "ids", problem: "holds an id of another object" }.into());
         }

@@ -96,12 +96,15 @@ impl Describes {
     async fn described(&self, session: &Session, object: &str, freshness: Freshness) -> Result<Kept, CallError> {
         let key = Key { workspace: session.workspace, epoch: session.epoch, object: object.to_owned() };
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
-        if let Some(kept) = kept.as_ref().filter(|kept| freshness == Freshness::Minutes && kept.asked_at.elapsed() < YOUNG) {
+        if let Some(kept) =
+            kept.as_ref().filter(|kept| freshness == Freshness::Minutes && kept.asked_at.elapsed() < YOUNG)
+        {
             return Ok(kept.clone());
         }
         let since = kept.as_ref().filter(|_| freshness != Freshness::Whole).and_then(|kept| kept.last_modified.clone());
         let path = self.client.path(&format!("sobjects/{object}/describe"));
-        let request = Request::get(path, "/services/data/{version}/sobjects/{object}/describe").if_modified_since(since);
+        let request =
+            Request::get(path, "/services/data/{version}/sobjects/{object}/describe").if_modified_since(since);
         let answer = match self.client.call(session, &request).await {
             Ok(answer) => answer,
             Err(error) => {

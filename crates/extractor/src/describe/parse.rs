@@ -61,12 +61,17 @@ pub(super) fn parse(body: &[u8]) -> Result<Described, AnswerInvalid> {
 impl Described {
     /// Returns the object's own readable fields.
     pub(super) fn own_fields(&self) -> Vec<Field> {
-        self.fields.iter().filter(|field| !field.deprecated_and_hidden).filter_map(|field| field.to_field(None)).collect()
+        self.fields
+            .iter()
+            .filter(|field| !field.deprecated_and_hidden)
+            .filter_map(|field| field.to_field(None))
+            .collect()
     }
 
     /// Returns the fields as a relation shows them. Over a relation to several objects only what all of them share is there.
     pub(super) fn fields_over(&self, relation: &Relation) -> Vec<Field> {
-        const OF_ANY_OWNER: &[&str] = &["Id", "Name", "Email", "FirstName", "LastName", "Phone", "Title", "Username", "Alias"];
+        const OF_ANY_OWNER: &[&str] =
+            &["Id", "Name", "Email", "FirstName", "LastName", "Phone", "Title", "Username", "Alias"];
         self.fields
             .iter()
             .filter(|field| !field.deprecated_and_hidden)

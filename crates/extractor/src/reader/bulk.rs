@@ -8,11 +8,11 @@ use domain::{Object, SalesforceId};
 use reqwest::Method;
 use serde::Deserialize;
 use tokio::task::JoinSet;
-use tracing::{Instrument, info_span};
+use tracing::{Instrument, Span};
 
 use super::TurnError;
 use super::fields::Prepared;
-use super::page::{BookEntry, PageRead, RunRef};
+use super::page::{BookEntry, PageRead, RunRef, page_span};
 use super::turn::{Step, Turn};
 use crate::describe::Freshness;
 use crate::record::layout::Layout;
@@ -48,6 +48,7 @@ struct ResultPage {
     next: Option<String>,
     server_time: Stamp,
     began: Instant,
+    span: Span,
 }
 
 impl Turn {
@@ -92,7 +93,8 @@ impl Turn {
             "columnDelimiter": "COMMA", "lineEnding": "LF",
         });
         let path = self.reader.client.path("jobs/query");
-        let request = Request::send(Method::POST, path, "/services/data/{version}/jobs/query", body.to_string().into_bytes());
+        let request =
+            Request::send(Method::POST, path, "/services/data/{version}/jobs/query", body.to_string().into_bytes());
         let answer = self.reader.client.call(&self.session, &request).await?;
         let answer = parse_job(&answer.body)?;
         let id = answer.id.parse::<SalesforceId>().map_err(|_| CallError::from(AnswerInvalid::Page))?;
@@ -108,7 +110,9 @@ impl Turn {
         let answer = parse_job(&self.reader.client.call(&self.session, &request).await?.body)?;
         match answer.state.as_str() {
             "JobComplete" => job.total = Some(answer.records.unwrap_or(0)),
-            "Failed" | "Aborted" => return Err(CallError::new(Verdict::PauseObject("bulk_job_failed"), "bulk_job_failed").into()),
+            "Failed" | "Aborted" => {
+                return Err(CallError::new(Verdict::PauseObject("bulk_job_failed"), "bulk_job_failed").into());
+            }
             // States that nobody knows yet are no reason to stop waiting.
             _ => job.polls += 1,
         }
@@ -120,7 +124,13 @@ impl Turn {
     }
 
     /// Reads result pages until the job is read or the turn is over; the next one downloads while one is published.
-    async fn read_results(&mut self, run: RunRef, object: Object, mut work: Work, mut job: Job) -> Result<Step, TurnError> {
+    async fn read_results(
+        &mut self,
+        run: RunRef,
+        object: Object,
+        mut work: Work,
+        mut job: Job,
+    ) -> Result<Step, TurnError> {
         let prepared = self.prepare(object, Freshness::Minutes).await?;
         let total = job.total.unwrap_or(0);
         let mut downloads = JoinSet::new();
@@ -155,10 +165,8 @@ impl Turn {
                 } else {
                     vec![BookEntry::Work(object, Some(work.clone()))]
                 };
-                let page =
-                    PageRead { object, records, read_seq: job.read_seq, read_at: began, began: result.began };
-                let span = info_span!("page", otel.name = format!("lanesync.page {object}"), lanesync.object = object.token());
-                self.enter_page(run, &prepared, page, entries).instrument(span).await?;
+                let page = PageRead { object, records, read_seq: job.read_seq, read_at: began, began: result.began };
+                self.enter_page(run, &prepared, page, entries).instrument(result.span.clone()).await?;
             }
             if is_last {
                 self.remove_job(&job).await;
@@ -179,9 +187,13 @@ impl Turn {
     ) {
         let (client, session, layout) = (self.reader.client.clone(), self.session.clone(), prepared.layout.clone());
         let rows = self.reader.pace.bulk_page_rows;
-        let locator = locator.map(|locator| format!("&locator={}", url::form_urlencoded::byte_serialize(locator.as_bytes()).collect::<String>()));
-        let path = client.path(&format!("jobs/query/{}/results?maxRecords={rows}{}", job.id, locator.unwrap_or_default()));
-        downloads.spawn(async move { fetch_results(&client, &session, &layout, path).await }.in_current_span());
+        let locator = locator.map(|locator| {
+            format!("&locator={}", url::form_urlencoded::byte_serialize(locator.as_bytes()).collect::<String>())
+        });
+        let path =
+            client.path(&format!("jobs/query/{}/results?maxRecords={rows}{}", job.id, locator.unwrap_or_default()));
+        let span = page_span(layout.object());
+        downloads.spawn(async move { fetch_results(&client, &session, &layout, path).await }.instrument(span));
     }
 
     /// Removes a job that is read. Salesforce removes it by itself after a week, so a failure is no matter.
@@ -195,7 +207,12 @@ impl Turn {
 }
 
 /// Fetches a result page; one with another number of rows than announced is fetched again.
-async fn fetch_results(client: &Client, session: &Session, layout: &Layout, path: String) -> Result<ResultPage, CallError> {
+async fn fetch_results(
+    client: &Client,
+    session: &Session,
+    layout: &Layout,
+    path: String,
+) -> Result<ResultPage, CallError> {
     let request = Request::csv(path, "/services/data/{version}/jobs/query/{job}/results");
     let began = Instant::now();
     let mut tries = 0;
@@ -212,6 +229,7 @@ async fn fetch_results(client: &Client, session: &Session, layout: &Layout, path
                     next: next.map(str::to_owned),
                     server_time: answer.server_time,
                     began,
+                    span: Span::current(),
                 });
             }
             Ok(_) => AnswerInvalid::RowCount,
@@ -227,7 +245,9 @@ async fn fetch_results(client: &Client, session: &Session, layout: &Layout, path
 fn heals_by_another_way(verdict: &Verdict) -> bool {
     match verdict {
         Verdict::UseRest | Verdict::Gone | Verdict::SplitWindow => true,
-        Verdict::PauseObject(reason) => matches!(*reason, "not_found" | "bulk_job_failed" | "row_count_mismatch" | "bulk_result_invalid"),
+        Verdict::PauseObject(reason) => {
+            matches!(*reason, "not_found" | "bulk_job_failed" | "row_count_mismatch" | "bulk_result_invalid")
+        }
         Verdict::Fatal(reason) => *reason == "request_refused",
         Verdict::RetryNow
         | Verdict::RetryAfter(_)

@@ -54,7 +54,8 @@ impl Turn {
             (_, Some(cursor)) => cursor,
         };
         let asked = lock(&self.memory).deletes_asked.get(&object).copied();
-        let too_soon = run.purpose == Purpose::Poll && asked.is_some_and(|at| at.elapsed() < self.reader.pace.deletes_every);
+        let too_soon =
+            run.purpose == Purpose::Poll && asked.is_some_and(|at| at.elapsed() < self.reader.pace.deletes_every);
         if too_soon || since.later(SHORTEST) > now {
             self.book(run.id, &[move_on]).await?;
             return Ok(Step::Progress);

@@ -56,9 +56,8 @@ pub(crate) struct Locator {
 impl Memory {
     /// Returns what is remembered of the workspace, or nothing if somebody else had a turn since.
     pub(crate) fn of(&self, lease: &Lease, epoch: Epoch) -> Arc<Mutex<OfWorkspace>> {
-        let memory = Arc::clone(
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(lease.workspace).or_default(),
-        );
+        let memory =
+            Arc::clone(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(lease.workspace).or_default());
         {
             let mut inner = lock(&memory);
             if inner.epoch != epoch || inner.fence + 1 != lease.fence {

@@ -92,7 +92,9 @@ fn needed_pass(known: &Known<'_>) -> Option<(Purpose, Vec<Object>)> {
             })
         })
         .or_else(|| pick(Purpose::Reread, &|object| known.unread.contains(&object) && may_try(object)))
-        .or_else(|| pick(Purpose::Daily, &|object| known.unstamped.contains(&object) && is_stale(object) && may_try(object)))
+        .or_else(|| {
+            pick(Purpose::Daily, &|object| known.unstamped.contains(&object) && is_stale(object) && may_try(object))
+        })
 }
 
 fn has_unstamped(prepared: &Prepared) -> bool {
@@ -191,7 +193,9 @@ impl Turn {
         let overlap = self.reader.pace.overlap;
         let works: Vec<(Object, Work)> = objects
             .iter()
-            .filter_map(|object| Some((*object, work_for(purpose, &self.workspace, self.coverage_of(*object), overlap)?)))
+            .filter_map(|object| {
+                Some((*object, work_for(purpose, &self.workspace, self.coverage_of(*object), overlap)?))
+            })
             .collect();
         let workspace = self.workspace.id;
         let mut tx = store::begin(&self.reader.pool, workspace).await?;
@@ -249,7 +253,12 @@ mod tests {
         }
     }
 
-    fn pass(workspace: &Workspace, coverage: &[Coverage], unread: &[Object], unstamped: &[Object]) -> Option<(Purpose, Vec<Object>)> {
+    fn pass(
+        workspace: &Workspace,
+        coverage: &[Coverage],
+        unread: &[Object],
+        unstamped: &[Object],
+    ) -> Option<(Purpose, Vec<Object>)> {
         needed_pass(&Known {
             workspace,
             coverage,
@@ -283,7 +292,10 @@ mod tests {
         let both = [fresh, loaded(Object::Contact, None)];
         let unstamped = [Object::Account, Object::Contact];
         assert_eq!(pass(&workspace, &both, &[], &unstamped), Some((Purpose::Daily, vec![Object::Contact])));
-        assert_eq!(pass(&workspace, &both, &[Object::Account], &unstamped), Some((Purpose::Reread, vec![Object::Account])));
+        assert_eq!(
+            pass(&workspace, &both, &[Object::Account], &unstamped),
+            Some((Purpose::Reread, vec![Object::Account]))
+        );
     }
 
     #[test]

@@ -4,12 +4,12 @@ use std::time::Instant;
 
 use domain::Object;
 use tokio::task::JoinSet;
-use tracing::{Instrument, info_span};
+use tracing::{Instrument, Span};
 
 use super::TurnError;
 use super::fields::Prepared;
 use super::memory::{Locator, lock};
-use super::page::{BookEntry, PageRead, RunRef};
+use super::page::{BookEntry, PageRead, RunRef, page_span};
 use super::turn::{Step, Turn};
 use crate::describe::Freshness;
 use crate::record::page::{self, Page};
@@ -32,6 +32,7 @@ pub(crate) struct Fetched {
     server_time_at_start: Stamp,
     order: PageOrder,
     began: Instant,
+    span: Span,
 }
 
 impl Turn {
@@ -68,8 +69,11 @@ impl Turn {
                 self.download(&mut downloads, &prepared, request, PageOrder::Continued { trusted_before });
             }
             let span_is_read = next.is_none() && !work.scan.next_slice();
-            let entries =
-                if span_is_read { self.after_span(run, object, &work, began) } else { vec![BookEntry::Work(object, Some(work.clone()))] };
+            let entries = if span_is_read {
+                self.after_span(run, object, &work, began)
+            } else {
+                vec![BookEntry::Work(object, Some(work.clone()))]
+            };
             let page = PageRead {
                 object,
                 records: fetched.page.records,
@@ -77,8 +81,7 @@ impl Turn {
                 read_at: fetched.server_time,
                 began: fetched.began,
             };
-            let span = info_span!("page", otel.name = format!("lanesync.page {object}"), lanesync.object = object.token());
-            self.enter_page(run, &prepared, page, entries).instrument(span).await?;
+            self.enter_page(run, &prepared, page, entries).instrument(fetched.span).await?;
             lock(&self.memory).invalid_pages = 0;
             self.remember_locator(run, object, &prepared, &work, next.as_ref(), query_began);
 
@@ -98,7 +101,8 @@ impl Turn {
     /// Goes on where the last turn stopped: by its locator if it still fits, else by a new query from the last position.
     fn next_request(&self, run: RunRef, object: Object, prepared: &Prepared, work: &Work) -> (Request, PageOrder) {
         let locator = lock(&self.memory).locators.remove(&(run.id, object));
-        let fits = |locator: &Locator| locator.after == work.scan.after && locator.list_version == prepared.list_version;
+        let fits =
+            |locator: &Locator| locator.after == work.scan.after && locator.list_version == prepared.list_version;
         match locator.filter(fits) {
             Some(locator) => {
                 let trusted_before = locator.query_began.earlier(self.reader.pace.overlap);
@@ -147,6 +151,8 @@ impl Turn {
         order: PageOrder,
     ) {
         let (reader, session, layout) = (self.reader.clone(), self.session.clone(), prepared.layout.clone());
+        let span = page_span(layout.object());
+        let page_span = span.clone();
         let fetch = async move {
             let began = Instant::now();
             let read_seq = store::next_read_seq(&mut *reader.pool.acquire().await?).await?;
@@ -159,9 +165,10 @@ impl Turn {
                 server_time_at_start: answer.server_time_at_start,
                 order,
                 began,
+                span: page_span,
             })
         };
-        downloads.spawn(fetch.in_current_span());
+        downloads.spawn(fetch.instrument(span));
     }
 
     /// Returns what the books get once a span is read.

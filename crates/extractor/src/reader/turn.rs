@@ -405,7 +405,9 @@ impl Turn {
             TurnError::Call(call) => match &call.verdict {
                 Verdict::WaitForQuota => ("SALESFORCE_QUOTA_EXHAUSTED", pace.quota_probe),
                 Verdict::Reauthorize => ("SALESFORCE_AUTH_REVOKED", pace.pause),
-                _ if call.code == "auth_unavailable" || call.code == "other_epoch" => ("DEPENDENCY_UNAVAILABLE", outage),
+                _ if call.code == "auth_unavailable" || call.code == "other_epoch" => {
+                    ("DEPENDENCY_UNAVAILABLE", outage)
+                }
                 _ => ("SALESFORCE_UNAVAILABLE", outage),
             },
             TurnError::Peer { .. } | TurnError::Publish(_) | TurnError::Store(_) => ("DEPENDENCY_UNAVAILABLE", outage),

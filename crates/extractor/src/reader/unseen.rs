@@ -85,7 +85,12 @@ impl Turn {
             if safe {
                 wanted.extend(candidates.vanished);
             } else {
-                tracing::warn!(lanesync.object = object.token(), vanished, limit, "too many records vanished to archive them");
+                tracing::warn!(
+                    lanesync.object = object.token(),
+                    vanished,
+                    limit,
+                    "too many records vanished to archive them"
+                );
             }
         }
         if !wanted.is_empty() {

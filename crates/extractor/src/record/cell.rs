@@ -55,8 +55,10 @@ pub(crate) fn canonical_number(text: &str) -> Option<Cow<'_, str>> {
     if !well_formed {
         return None;
     }
-    let is_canonical =
-        exponent == 0 && fraction.is_empty() && (!whole.starts_with('0') || whole.len() == 1) && !(negative && whole == "0");
+    let is_canonical = exponent == 0
+        && fraction.is_empty()
+        && (!whole.starts_with('0') || whole.len() == 1)
+        && !(negative && whole == "0");
     if is_canonical {
         return Some(Cow::Borrowed(text));
     }

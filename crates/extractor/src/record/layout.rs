@@ -195,10 +195,7 @@ mod tests {
         let mapped = paths(&["Name", "Email", "AccountId"]);
         let layout = Layout::new(Object::Contact, &mapped, |_| Some(CellKind::Text));
         let selected = layout.select().iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
-        assert_eq!(
-            selected,
-            "Id,SystemModstamp,IsDeleted,MasterRecordId,AccountId,Account.SystemModstamp,Email,Name"
-        );
+        assert_eq!(selected, "Id,SystemModstamp,IsDeleted,MasterRecordId,AccountId,Account.SystemModstamp,Email,Name");
         assert_eq!(layout.fields(), paths(&["AccountId", "Email", "Name"]));
     }
 

@@ -55,7 +55,9 @@ pub fn parse(body: &[u8], layout: &Layout, server_time: Stamp) -> Result<Page, A
                 Ok(record) => records.records.push(record),
                 Err(fault) => records.faults.push(fault),
             },
-            Err(RecordError::TooDeep) => records.faults.push(Fault { id: None, code: "too_deep", field: String::new() }),
+            Err(RecordError::TooDeep) => {
+                records.faults.push(Fault { id: None, code: "too_deep", field: String::new() })
+            }
             Err(RecordError::NotARecord) => return Err(AnswerInvalid::Page),
         }
         // Borrowed cells must not outlive the record they came from.
@@ -161,7 +163,8 @@ fn find(layout: &Layout, hint: usize, key: &str, relation: Option<&str>) -> Opti
     let columns = layout.columns();
     let matches = |at: usize, exact: bool| {
         let path = &columns[at].path;
-        let (wanted_relation, wanted) = path.relation().map_or((None, path.as_str()), |(relation, name)| (Some(relation), name));
+        let (wanted_relation, wanted) =
+            path.relation().map_or((None, path.as_str()), |(relation, name)| (Some(relation), name));
         let same = |a: &str, b: &str| if exact { a == b } else { a.eq_ignore_ascii_case(b) };
         let same_relation = match (wanted_relation, relation) {
             (None, None) => true,

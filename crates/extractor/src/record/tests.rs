@@ -11,8 +11,10 @@ use crate::stamp::Stamp;
 const ID: &str = "001Kd00001a2B3cIAE";
 
 fn layout() -> Layout {
-    let mapped: Vec<FieldPath> =
-        ["Name", "AnnualRevenue", "Active__c", "Opened__c", "Owner.Name"].iter().map(|name| name.parse().unwrap()).collect();
+    let mapped: Vec<FieldPath> = ["Name", "AnnualRevenue", "Active__c", "Opened__c", "Owner.Name"]
+        .iter()
+        .map(|name| name.parse().unwrap())
+        .collect();
     Layout::new(Object::Account, &mapped, |path| {
         Some(match path.as_str() {
             "AnnualRevenue" => CellKind::Number,
@@ -71,12 +73,15 @@ fn an_image_is_canonical_whatever_the_order_and_the_form() {
 
 #[test]
 fn null_empty_and_absent_are_told_apart_as_far_as_both_ways_can() {
-    let image = |edit: fn(&mut serde_json::Map<String, serde_json::Value>)| read(&page_with(edit)).records[0].image.clone();
+    let image =
+        |edit: fn(&mut serde_json::Map<String, serde_json::Value>)| read(&page_with(edit)).records[0].image.clone();
     assert!(image(|record| drop(record.insert("Name".into(), serde_json::Value::Null))).contains(r#""Name":null"#));
     assert!(image(|record| drop(record.insert("Name".into(), "".into()))).contains(r#""Name":null"#));
     assert!(image(|record| drop(record.insert("Name".into(), "  ".into()))).contains(r#""Name":"  ""#));
     assert!(!image(|record| drop(record.remove("Name"))).contains("Name\":\"Oma"));
-    assert!(image(|record| drop(record.insert("Owner".into(), serde_json::Value::Null))).contains(r#""Owner.Name":null"#));
+    assert!(
+        image(|record| drop(record.insert("Owner".into(), serde_json::Value::Null))).contains(r#""Owner.Name":null"#)
+    );
     assert!(image(|record| drop(record.insert("Extra__c".into(), serde_json::json!({ "a": [1, 2] })))).contains("Oma"));
 }
 
@@ -146,7 +151,10 @@ fn case_67_a_result_is_read_by_rfc_4180_and_columns_never_shift() {
     ] {
         let records = parse(format!("\u{feff}{header}\r\n{}\r\n", row(cell))).unwrap();
         let image = &records.records[0].image;
-        assert!(image.contains(&format!("\"Name\":\"{json}\"")) && image.contains("\"AnnualRevenue\":90000000,"), "{image}");
+        assert!(
+            image.contains(&format!("\"Name\":\"{json}\"")) && image.contains("\"AnnualRevenue\":90000000,"),
+            "{image}"
+        );
     }
     for empty in [String::new(), "\n".into(), format!("{header}\n")] {
         assert!(parse(empty).unwrap().is_empty());

@@ -80,7 +80,11 @@ mod tests {
     fn a_bomb_is_refused_before_it_fills_the_memory() {
         let bomb = pack(&vec![b' '; 8 << 20]);
         assert_eq!(unpack(bomb, 20 << 20), Err(AnswerInvalid::TooLarge));
-        let large = pack(&(0..6_000_000_u32).map(|n| u8::try_from(n % 251).unwrap() ^ u8::try_from(n / 7 % 256).unwrap()).collect::<Vec<_>>());
+        let large = pack(
+            &(0..6_000_000_u32)
+                .map(|n| u8::try_from(n % 251).unwrap() ^ u8::try_from(n / 7 % 256).unwrap())
+                .collect::<Vec<_>>(),
+        );
         assert_eq!(unpack(large, 1 << 20), Err(AnswerInvalid::TooLarge));
     }
 }

@@ -407,7 +407,8 @@ fn refusal(status: u16, is_json: bool, body: &[u8]) -> Problem {
 
 /// A code goes into logs, so nothing that is no code may pass for one.
 fn known_code(code: String) -> String {
-    let well_formed = code.len() <= 80 && code.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_' || byte.is_ascii_digit());
+    let well_formed =
+        code.len() <= 80 && code.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_' || byte.is_ascii_digit());
     if well_formed { code } else { "UNREADABLE_CODE".to_owned() }
 }
 
@@ -466,7 +467,11 @@ mod tests {
 
     #[test]
     fn an_error_body_may_be_an_array_or_an_object_and_html_is_none() {
-        let array = refusal(403, true, br#"[{"message":"TotalRequests Limit exceeded.","errorCode":"REQUEST_LIMIT_EXCEEDED"}]"#);
+        let array = refusal(
+            403,
+            true,
+            br#"[{"message":"TotalRequests Limit exceeded.","errorCode":"REQUEST_LIMIT_EXCEEDED"}]"#,
+        );
         assert_eq!(CallError::of(&array).verdict, Verdict::WaitForQuota);
         let object = refusal(404, true, br#"{"errorCode":"NOT_FOUND","message":"x"}"#);
         assert_eq!(CallError::of(&object).code, "NOT_FOUND");

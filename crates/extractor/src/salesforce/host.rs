@@ -81,11 +81,21 @@ fn is_public(address: IpAddr) -> bool {
 fn is_public_v4(v4: Ipv4Addr) -> bool {
     let [a, b, ..] = v4.octets();
     let shared = a == 100 && (64..128).contains(&b);
-    !(v4.is_private() || v4.is_loopback() || v4.is_link_local() || v4.is_broadcast() || v4.is_multicast() || a == 0 || shared)
+    !(v4.is_private()
+        || v4.is_loopback()
+        || v4.is_link_local()
+        || v4.is_broadcast()
+        || v4.is_multicast()
+        || a == 0
+        || shared)
 }
 
 fn is_public_v6(v6: Ipv6Addr) -> bool {
-    !(v6.is_loopback() || v6.is_unspecified() || v6.is_unique_local() || v6.is_unicast_link_local() || v6.is_multicast())
+    !(v6.is_loopback()
+        || v6.is_unspecified()
+        || v6.is_unique_local()
+        || v6.is_unicast_link_local()
+        || v6.is_multicast())
 }
 
 #[cfg(test)]
@@ -94,7 +104,11 @@ mod tests {
 
     #[test]
     fn s28_only_salesforce_hosts_over_tls_are_called() {
-        for good in ["https://oma.my.salesforce.com", "https://login.salesforce.com/", "https://oma--dev.sandbox.my.salesforce.com"] {
+        for good in [
+            "https://oma.my.salesforce.com",
+            "https://login.salesforce.com/",
+            "https://oma--dev.sandbox.my.salesforce.com",
+        ] {
             assert!(Hosts::Salesforce.check(good).is_ok(), "{good}");
         }
         for bad in [
@@ -116,7 +130,17 @@ mod tests {
 
     #[test]
     fn s28_private_addresses_are_not_public() {
-        for private in ["10.0.0.1", "127.0.0.1", "169.254.169.254", "192.168.1.1", "100.64.0.1", "::1", "fd00::1", "fe80::1", "::ffff:10.0.0.1"] {
+        for private in [
+            "10.0.0.1",
+            "127.0.0.1",
+            "169.254.169.254",
+            "192.168.1.1",
+            "100.64.0.1",
+            "::1",
+            "fd00::1",
+            "fe80::1",
+            "::ffff:10.0.0.1",
+        ] {
             assert!(!is_public(private.parse().unwrap()), "{private}");
         }
         assert!(is_public("13.108.0.1".parse().unwrap()));

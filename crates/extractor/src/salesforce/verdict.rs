@@ -221,7 +221,12 @@ mod tests {
         let secs = Duration::from_secs;
         for (status, code, message, verdict) in [
             (400, "INVALID_FIELD", column, Verdict::DropField(Some("Tier__c".into()))),
-            (400, "INVALID_FIELD", "Didn't understand relationship 'X' in field path", Verdict::DropField(Some("X".into()))),
+            (
+                400,
+                "INVALID_FIELD",
+                "Didn't understand relationship 'X' in field path",
+                Verdict::DropField(Some("X".into())),
+            ),
             (400, "INVALID_FIELD", "duplicate field selected: Id", Verdict::DropField(None)),
             (400, "INVALID_TYPE", "sObject type 'Leed' is not supported", Verdict::PauseObject("object_not_visible")),
             (400, "MALFORMED_QUERY", "unexpected token: 'FROM'", Verdict::Fatal("malformed_query")),
@@ -240,7 +245,12 @@ mod tests {
             (401, "INVALID_SESSION_ID", "セッションの期限が切れているか無効です", Verdict::RefreshToken),
             (401, "INVALID_SESSION_ID", "This session is not valid for use with the REST API", Verdict::Reauthorize),
             (403, LIMITED, "TotalRequests Limit exceeded.", Verdict::WaitForQuota),
-            (403, LIMITED, "ConcurrentRequests (Concurrent API Requests) Limit exceeded.", Verdict::RetryAfter(secs(2))),
+            (
+                403,
+                LIMITED,
+                "ConcurrentRequests (Concurrent API Requests) Limit exceeded.",
+                Verdict::RetryAfter(secs(2)),
+            ),
             (403, LIMITED, "ConcurrentPerOrgLongTxn Limit exceeded.", Verdict::RetryAfter(secs(2))),
             (403, "API_DISABLED_FOR_ORG", "API is not enabled", Verdict::Fatal("api_disabled_for_org")),
             (403, "API_CURRENTLY_DISABLED", "", Verdict::PauseObject("api_currently_disabled")),
@@ -275,7 +285,8 @@ mod tests {
 
     #[test]
     fn case_35_the_error_id_is_kept_for_support_and_nothing_else_of_the_text() {
-        let message = "An unexpected error occurred. Please include this ErrorId if you contact support: 1234567890-12345 (-1)";
+        let message =
+            "An unexpected error occurred. Please include this ErrorId if you contact support: 1234567890-12345 (-1)";
         assert_eq!(Hint::find("UNKNOWN_EXCEPTION", message), Hint::ErrorId("1234567890-12345".into()));
         assert_eq!(Hint::find("UNKNOWN_EXCEPTION", "secret"), Hint::None);
     }

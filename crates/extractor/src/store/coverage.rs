@@ -76,7 +76,8 @@ pub async fn list(conn: &mut PgConnection, workspace: WorkspaceId, epoch: Epoch)
     .await?;
     rows.into_iter()
         .map(|row| {
-            let object = Object::from_token(&row.object).ok_or_else(|| StoreError::impossible("coverage", workspace))?;
+            let object =
+                Object::from_token(&row.object).ok_or_else(|| StoreError::impossible("coverage", workspace))?;
             if !row.current {
                 return Ok(Coverage::none(object));
             }
@@ -101,10 +102,20 @@ pub async fn list(conn: &mut PgConnection, workspace: WorkspaceId, epoch: Epoch)
 ///
 /// # Errors
 /// When Postgres fails.
-pub async fn ensure(conn: &mut PgConnection, workspace: WorkspaceId, object: Object, epoch: Epoch) -> Result<(), StoreError> {
-    sqlx::query!("delete from extractor.coverage where workspace_id = $1 and object = $2 and epoch < $3", workspace.0, object.token(), epoch)
-        .execute(&mut *conn)
-        .await?;
+pub async fn ensure(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
+    object: Object,
+    epoch: Epoch,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "delete from extractor.coverage where workspace_id = $1 and object = $2 and epoch < $3",
+        workspace.0,
+        object.token(),
+        epoch
+    )
+    .execute(&mut *conn)
+    .await?;
     sqlx::query!(
         r#"
         insert into extractor.coverage (workspace_id, object, epoch)
@@ -226,7 +237,12 @@ pub async fn extend_back(
 ///
 /// # Errors
 /// When Postgres fails.
-pub async fn set_synced(conn: &mut PgConnection, workspace: WorkspaceId, object: Object, to: Stamp) -> Result<(), StoreError> {
+pub async fn set_synced(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
+    object: Object,
+    to: Stamp,
+) -> Result<(), StoreError> {
     sqlx::query!(
         r#"
         update extractor.coverage

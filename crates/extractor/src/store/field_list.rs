@@ -19,7 +19,11 @@ pub struct FieldList {
 ///
 /// # Errors
 /// When Postgres fails.
-pub async fn current(conn: &mut PgConnection, workspace: WorkspaceId, object: Object) -> Result<Option<FieldList>, StoreError> {
+pub async fn current(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
+    object: Object,
+) -> Result<Option<FieldList>, StoreError> {
     let row = sqlx::query!(
         r#"
         select version, fields

@@ -23,8 +23,7 @@ pub enum Cause {
 }
 
 impl Cause {
-    const ALL: [Self; 6] =
-        [Self::Deleted, Self::Parent, Self::Unseen, Self::Refetch, Self::Again, Self::ContactsOf];
+    const ALL: [Self; 6] = [Self::Deleted, Self::Parent, Self::Unseen, Self::Refetch, Self::Again, Self::ContactsOf];
 
     fn token(self) -> &'static str {
         match self {

@@ -136,9 +136,10 @@ pub async fn create(
     .await?
     .rows_affected();
     if created == 0 {
-        let running = active(&mut *conn, workspace).await?.into_iter().find(|run| {
-            run.purpose == purpose || (run.purpose.is_pass() && purpose.is_pass())
-        });
+        let running = active(&mut *conn, workspace)
+            .await?
+            .into_iter()
+            .find(|run| run.purpose == purpose || (run.purpose.is_pass() && purpose.is_pass()));
         // The other one ended between the two statements: the next wish will be granted.
         let running = running.ok_or_else(|| StoreError::impossible("run", workspace))?;
         return Ok(Creation::Running(running.id));
@@ -513,7 +514,12 @@ pub struct NotedPage {
 ///
 /// # Errors
 /// When Postgres fails.
-pub async fn add_calls(conn: &mut PgConnection, workspace: WorkspaceId, run: RunId, calls: i64) -> Result<(), StoreError> {
+pub async fn add_calls(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
+    run: RunId,
+    calls: i64,
+) -> Result<(), StoreError> {
     sqlx::query!(
         "update extractor.run set api_calls = api_calls + $3 where workspace_id = $1 and run_id = $2",
         workspace.0,

@@ -225,7 +225,12 @@ pub async fn renew(conn: &mut PgConnection, lease: &Lease, hold: Duration) -> Re
 ///
 /// # Errors
 /// When Postgres fails.
-pub async fn release(conn: &mut PgConnection, lease: &Lease, begun: DateTime<Utc>, pause: Option<Duration>) -> Result<(), StoreError> {
+pub async fn release(
+    conn: &mut PgConnection,
+    lease: &Lease,
+    begun: DateTime<Utc>,
+    pause: Option<Duration>,
+) -> Result<(), StoreError> {
     // Whoever changed the workspace during the turn set it due: that wish must not be overwritten.
     sqlx::query!(
         r#"

@@ -134,13 +134,14 @@ impl Choice {
             nats,
             database,
         };
-        world.tell(1, |state| {
-            state.start_at = self.start.map(|text| {
-                let moment: jiff::Timestamp = text.parse().unwrap();
-                contract::convert::to_wire_time(moment)
-            });
-        })
-        .await;
+        world
+            .tell(1, |state| {
+                state.start_at = self.start.map(|text| {
+                    let moment: jiff::Timestamp = text.parse().unwrap();
+                    contract::convert::to_wire_time(moment)
+                });
+            })
+            .await;
         world
     }
 }
@@ -222,7 +223,8 @@ impl World {
                 Ok(run) => break run,
                 // A poll of the schedule was faster: the wish is repeated once it ended.
                 Err(status) => {
-                    let details = tonic_types::StatusExt::get_details_error_info(&status).unwrap_or_else(|| panic!("{status}"));
+                    let details =
+                        tonic_types::StatusExt::get_details_error_info(&status).unwrap_or_else(|| panic!("{status}"));
                     let running = details.metadata.get("runId").unwrap_or_else(|| panic!("{status}")).clone();
                     self.ended(&running).await;
                 }

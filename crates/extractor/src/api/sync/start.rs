@@ -21,8 +21,7 @@ const RESYNCS_PER_HOUR: i64 = 6;
 
 /// Decides what a wish comes to: what was never loaded is loaded, whatever the scope.
 fn purpose_of(scope: SyncScope, objects: &[Object], covered: &[Coverage]) -> (Purpose, Vec<Object>) {
-    let is_loaded =
-        |object: &Object| covered.iter().any(|coverage| coverage.object == *object && coverage.loaded);
+    let is_loaded = |object: &Object| covered.iter().any(|coverage| coverage.object == *object && coverage.loaded);
     let (loaded, fresh): (Vec<Object>, Vec<Object>) = objects.iter().copied().partition(is_loaded);
     match scope {
         SyncScope::Everything if fresh.is_empty() => (Purpose::Resync, loaded),
@@ -43,10 +42,10 @@ impl SyncApi {
             .map_err(|_| contract::convert::InvalidField { field: "scope", problem: "is unknown" })?;
         let request_id = match request.request_id.as_str() {
             "" => None,
-            text => Some(Uuid::parse_str(text).map_err(|_| contract::convert::InvalidField {
-                field: "request_id",
-                problem: "is not a UUID",
-            })?),
+            text => Some(
+                Uuid::parse_str(text)
+                    .map_err(|_| contract::convert::InvalidField { field: "request_id", problem: "is not a UUID" })?,
+            ),
         };
         let wished = objects_of(&request.objects)?;
         let known = readable(&self.reader, workspace).await?;
@@ -57,9 +56,15 @@ impl SyncApi {
         if request.validate_only {
             return Ok(None);
         }
-        self.create(&known, scope, &objects, request_id).await.map_err(books)?.ok_or_else(|| {
-            Failure::new(Reason::RateLimited, "Too many compares in an hour.").retry_after(Duration::from_secs(3_600)).into()
-        }).map(Some)
+        self.create(&known, scope, &objects, request_id)
+            .await
+            .map_err(books)?
+            .ok_or_else(|| {
+                Failure::new(Reason::RateLimited, "Too many compares in an hour.")
+                    .retry_after(Duration::from_secs(3_600))
+                    .into()
+            })
+            .map(Some)
     }
 
     /// Returns the wished objects that a mapping reads.
@@ -89,7 +94,8 @@ impl SyncApi {
         let mut tx = store::begin(&self.reader.pool, workspace).await?;
         let covered = coverage::list(&mut tx, workspace, known.epoch).await?;
         let (purpose, objects) = purpose_of(scope, objects, &covered);
-        if purpose == Purpose::Resync && store::run::resyncs_in_last_hour(&mut tx, workspace).await? >= RESYNCS_PER_HOUR {
+        if purpose == Purpose::Resync && store::run::resyncs_in_last_hour(&mut tx, workspace).await? >= RESYNCS_PER_HOUR
+        {
             return Ok(None);
         }
         let of = |object: Object| covered.iter().find(|coverage| coverage.object == object);
@@ -118,10 +124,7 @@ mod tests {
     use super::*;
 
     fn loaded(object: Object) -> Coverage {
-        Coverage {
-            loaded: true,
-            ..Coverage::none(object)
-        }
+        Coverage { loaded: true, ..Coverage::none(object) }
     }
 
     #[test]
