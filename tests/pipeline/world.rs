@@ -52,9 +52,25 @@ impl World {
     pub(crate) async fn connected(size: OrgSize, settings: &[(ServiceName, &str, &str)]) -> Self {
         let world = Self::new(size, Plan::Business, settings).await;
         world.connect().await;
-        world.lane.adopt_suggestions(&world.workspace).await.unwrap();
+        if let Err(error) = world.lane.adopt_suggestions(&world.workspace).await {
+            panic!("{error:#}\n{}", world.complaints());
+        }
         world.lane.match_same_names(&world.workspace).await.unwrap();
         world
+    }
+
+    /// What the services logged above the level of information: said when a test fails.
+    pub(crate) fn complaints(&self) -> String {
+        let mut said = String::new();
+        for name in ServiceName::ALL {
+            let log = std::fs::read_to_string(self.stack.service(name).log()).unwrap_or_default();
+            let lines: Vec<_> = log.lines().filter(|line| !line.contains("\"level\":\"info\"")).collect();
+            for line in lines.iter().rev().take(10).rev() {
+                said.push_str(line);
+                said.push('\n');
+            }
+        }
+        said
     }
 
     /// Connects the workspace without a person.

@@ -10,12 +10,14 @@ use domain::WorkspaceId;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use subtle::ConstantTimeEq as _;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::connect::Nudges;
 use crate::salesforce::Salesforce;
 use crate::store::connection;
+use crate::store::ending::Due;
 use crate::store::state::{self, Delivery};
 use crate::store::token::{self, TokenRow};
 use crate::store::workspace::{self, GrantState, Standing};
@@ -75,20 +77,31 @@ impl Endings {
         let mut conn = self.store.pool().acquire().await?;
         let due = ending::take_due(&mut conn, Timestamp::now(), LEASE, BATCH).await?;
         drop(conn);
+        // One org that is slow to answer keeps nobody else waiting.
+        let mut looks = JoinSet::new();
         for due in due {
-            let rest = self.end(due.workspace).await.unwrap_or_else(|error| {
-                tracing::error!(workspace = %due.workspace, error = ?error, "a connection could not be ended; tried again");
-                Rest::Something
-            });
-            let mut conn = self.store.pool().acquire().await?;
-            match rest {
-                Rest::Nothing => ending::done(&mut conn, &due).await?,
-                Rest::Something => {
-                    ending::postpone(&mut conn, &due, Timestamp::now() + pause(due.failures)).await?;
-                }
+            let endings = self.clone();
+            looks.spawn(async move { endings.look(&due).await });
+        }
+        while let Some(looked) = looks.join_next().await {
+            if let Ok(Err(error)) = looked {
+                // The lease runs out by itself, so the workspace is looked at again all the same.
+                tracing::error!(error = ?error, "noting how far a connection has ended");
             }
         }
         Ok(())
+    }
+
+    async fn look(&self, due: &Due) -> Result<(), StoreError> {
+        let rest = self.end(due.workspace).await.unwrap_or_else(|error| {
+            tracing::error!(workspace = %due.workspace, error = ?error, "a connection could not be ended; tried again");
+            Rest::Something
+        });
+        let mut conn = self.store.pool().acquire().await?;
+        match rest {
+            Rest::Nothing => ending::done(&mut conn, due).await,
+            Rest::Something => ending::postpone(&mut conn, due, Timestamp::now() + pause(due.failures)).await,
+        }
     }
 
     async fn end(&self, workspace: WorkspaceId) -> Result<Rest, StoreError> {

@@ -12,6 +12,7 @@ use contract::common::v1 as wire;
 use contract::convert::to_wire_time;
 use domain::WorkspaceId;
 use jiff::Timestamp;
+use service::status::Board;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -23,7 +24,7 @@ use crate::store::{Store, StoreError, ending};
 const TICK: Duration = Duration::from_millis(500);
 const LEASE: Duration = Duration::from_secs(30);
 const DEADLINE: Duration = Duration::from_secs(10);
-const BATCH: i64 = 64;
+const MOST_CALLS: usize = 64;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// At start peers are told again within this time, so that a restart is no storm.
@@ -56,6 +57,7 @@ pub struct Pusher {
     store: Store,
     peers: Peers,
     nudges: Arc<Nudges>,
+    board: Board,
 }
 
 /// Why a peer does not know yet.
@@ -78,10 +80,10 @@ impl From<sqlx::Error> for PushError {
 }
 
 impl Pusher {
-    /// Puts the parts together.
+    /// Puts the parts together; `board` learns which peers answer.
     #[must_use]
-    pub fn new(store: Store, peers: Peers, nudges: Arc<Nudges>) -> Self {
-        Self { store, peers, nudges }
+    pub fn new(store: Store, peers: Peers, nudges: Arc<Nudges>, board: Board) -> Self {
+        Self { store, peers, nudges, board }
     }
 
     /// Tells what is owed, until `stopping`.
@@ -89,24 +91,23 @@ impl Pusher {
     /// # Errors
     /// Never: what fails is tried again.
     pub async fn run(self, stopping: CancellationToken) -> anyhow::Result<()> {
-        let mut retold = false;
+        let (mut retold, mut calls) = (false, JoinSet::new());
         while !stopping.is_cancelled() {
             if !retold {
                 retold = self.retell().await.is_ok();
             }
-            let told = self.tick().await.unwrap_or_else(|error| {
+            while calls.try_join_next().is_some() {}
+            if let Err(error) = self.take_up(&mut calls).await {
                 tracing::error!(error = ?error, "what is owed to peers could not be read; tried again");
-                0
-            });
-            if told == BATCH.unsigned_abs() {
-                continue;
             }
             tokio::select! {
                 () = stopping.cancelled() => {}
                 () = self.nudges.push.notified() => {}
+                Some(_) = calls.join_next(), if calls.len() >= MOST_CALLS => {}
                 () = tokio::time::sleep(TICK) => {}
             }
         }
+        // Calls that are cut off here are still owed.
         Ok(())
     }
 
@@ -115,22 +116,30 @@ impl Pusher {
         push::retell_all(&mut conn, Timestamp::now(), RETELL_SPREAD).await
     }
 
-    async fn tick(&self) -> Result<u64, StoreError> {
+    /// Begins the calls that are due, as long as there are not too many: a peer that does not answer holds its own
+    /// calls up, not those of others.
+    async fn take_up(&self, calls: &mut JoinSet<()>) -> Result<(), StoreError> {
+        let room = MOST_CALLS.saturating_sub(calls.len());
+        if room == 0 {
+            return Ok(());
+        }
+        let limit = i64::try_from(room).unwrap_or(i64::MAX);
         let mut conn = self.store.pool().acquire().await?;
-        let due = push::take_due(&mut conn, Timestamp::now(), LEASE, BATCH).await?;
-        drop(conn);
-        let taken = due.len() as u64;
-        let mut calls = JoinSet::new();
-        for due in due {
+        for due in push::take_due(&mut conn, Timestamp::now(), LEASE, limit).await? {
             let pusher = self.clone();
             calls.spawn(async move { pusher.tell_or_postpone(&due).await });
         }
-        while calls.join_next().await.is_some() {}
-        Ok(taken)
+        Ok(())
     }
 
     async fn tell_or_postpone(&self, due: &Due) {
-        let Err(error) = self.tell(due).await else { return };
+        let Err(error) = self.tell(due).await else {
+            self.board.up(due.peer.as_str());
+            return;
+        };
+        if let PushError::Peer { .. } | PushError::NotTaken { .. } = error {
+            self.board.down(due.peer.as_str(), "not_told");
+        }
         tracing::warn!(workspace = %due.workspace, peer = due.peer.as_str(), error = %error, "a peer is told later");
         let postponed = async {
             let mut conn = self.store.pool().acquire().await?;

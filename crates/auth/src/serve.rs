@@ -21,12 +21,14 @@ use crate::grpc::{ConnectionApi, TokenApi, WorkspaceApi};
 use crate::push::{Peers, Pusher};
 use crate::salesforce::{HostRules, Http, Salesforce};
 use crate::store::Store;
+use crate::store::push::Peer;
 use crate::upkeep::Upkeep;
 use crate::vault::KeyRing;
 use crate::workspaces::Workspaces;
 
 /// Name of the service.
 pub const SERVICE: &str = "lanesync-auth";
+const FEWEST_CONNECTIONS: u32 = 3;
 
 /// The parts of the service, put together: what answers calls, and what runs beside.
 #[derive(Clone, Debug)]
@@ -54,14 +56,21 @@ pub struct Auth {
 impl Auth {
     /// Puts the parts together.
     #[must_use]
-    pub fn new(pool: PgPool, ring: Arc<KeyRing>, salesforce: Salesforce, peers: Peers, timing: Timing) -> Self {
+    pub fn new(
+        pool: PgPool,
+        ring: Arc<KeyRing>,
+        salesforce: Salesforce,
+        peers: Peers,
+        timing: Timing,
+        board: Board,
+    ) -> Self {
         let (store, salesforce, nudges) = (Store::new(pool), Arc::new(salesforce), Arc::new(Nudges::default()));
-        let tokens = Tokens::new(store.clone(), Arc::clone(&ring), Arc::clone(&salesforce), timing);
+        let tokens = Tokens::new(store.clone(), Arc::clone(&ring), Arc::clone(&salesforce), timing, board.clone());
         Self {
             workspaces: Workspaces::new(store.clone(), Arc::clone(&nudges)),
             connector: Connector::new(store.clone(), Arc::clone(&ring), Arc::clone(&salesforce), Arc::clone(&nudges)),
             connections: Connections::new(store.clone(), Arc::clone(&nudges)),
-            pusher: Pusher::new(store.clone(), peers, Arc::clone(&nudges)),
+            pusher: Pusher::new(store.clone(), peers, Arc::clone(&nudges), board),
             endings: Endings::new(store.clone(), Arc::clone(&ring), salesforce, nudges),
             upkeep: Upkeep::new(store.clone(), tokens.clone()),
             tokens,
@@ -89,6 +98,14 @@ impl Auth {
     }
 }
 
+/// Returns the board of the service: Postgres decides readiness; peers and Salesforce are for people to see.
+#[must_use]
+pub fn board() -> Board {
+    let board = Board::new(SERVICE, env!("CARGO_PKG_VERSION")).depends_on("postgres", true);
+    let others = Peer::ALL.map(Peer::as_str).into_iter().chain(["salesforce"]);
+    others.fold(board, |board, name| board.depends_on(name, false))
+}
+
 /// Serves until the process is asked to stop.
 ///
 /// # Errors
@@ -101,11 +118,14 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         mapper: peer(&config.mapper_url)?,
         writer: peer(&config.writer_url)?,
     };
+    anyhow::ensure!(
+        config.database.database_max_connections >= FEWEST_CONNECTIONS,
+        "LANESYNC_DATABASE_MAX_CONNECTIONS is below {FEWEST_CONNECTIONS}: a refresh holds two"
+    );
     let pool = service::postgres::connect(&config.database, SERVICE).await?;
-    let auth = Auth::new(pool.clone(), ring, salesforce, peers, Timing::default());
-
+    let board = board();
+    let auth = Auth::new(pool.clone(), ring, salesforce, peers, Timing::default(), board.clone());
     let health = Health::new().await;
-    let board = Board::new(SERVICE, env!("CARGO_PKG_VERSION")).depends_on("postgres", true);
     let server = Server::new(&config.common, &health, &board)?
         .add_service(auth.workspace_service())
         .add_service(auth.connection_service())

@@ -53,10 +53,7 @@ mod tests {
 
     #[test]
     fn a_field_is_a_column_a_custom_field_or_unknown() {
-        assert_eq!(
-            Column::of(Kind::Account, "arr"),
-            Some(Column::Standard { bit: 3, field_type: FieldType::Money })
-        );
+        assert_eq!(Column::of(Kind::Account, "arr"), Some(Column::Standard { bit: 3, field_type: FieldType::Money }));
         assert_eq!(Column::of(Kind::Contact, "arr"), None);
         assert!(matches!(Column::of(Kind::Contact, "custom_region"), Some(Column::Custom(_))));
         assert_eq!(bit_of(Kind::Contact, "status"), 16);

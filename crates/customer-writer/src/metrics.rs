@@ -1,6 +1,7 @@
 //! The writer's own measurements; names are those of the conventions.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use domain::Object;
 use jiff::Timestamp;
@@ -10,12 +11,15 @@ use opentelemetry::metrics::{Counter, Gauge, Histogram};
 const FRESHNESS_SECONDS: [f64; 13] =
     [1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 21_600.0, 86_400.0];
 
+const STATEMENT_SECONDS: [f64; 9] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];
+
 struct Instruments {
     records: Counter<u64>,
     freshness: Histogram<f64>,
     rejections: Counter<u64>,
     parked: Gauge<i64>,
     routed: Counter<u64>,
+    statement: Histogram<f64>,
 }
 
 // Made on first use: by then `main` has installed the meter provider.
@@ -31,6 +35,11 @@ static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| {
         rejections: meter.u64_counter("lanesync.lock.rejections").with_unit("{edit}").build(),
         parked: meter.i64_gauge("lanesync.dlq.messages").with_unit("{message}").build(),
         routed: meter.u64_counter("lanesync.dlq.routed").with_unit("{message}").build(),
+        statement: meter
+            .f64_histogram("db.client.operation.duration")
+            .with_unit("s")
+            .with_boundaries(STATEMENT_SECONDS.to_vec())
+            .build(),
     }
 });
 
@@ -63,6 +72,16 @@ pub(crate) fn written(object: Object, outcomes: &Outcomes) {
             INSTRUMENTS.records.add(count, &attributes);
         }
     }
+}
+
+/// Notes how long the upsert of one batch took.
+pub(crate) fn upserted(table: &'static str, took: Duration) {
+    let attributes = [
+        KeyValue::new("db.system.name", "postgresql"),
+        KeyValue::new("db.operation.name", "BATCH UPSERT"),
+        KeyValue::new("db.collection.name", table),
+    ];
+    INSTRUMENTS.statement.record(took.as_secs_f64(), &attributes);
 }
 
 /// Notes how old a change in Salesforce was when it was written here.

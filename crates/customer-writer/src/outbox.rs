@@ -21,6 +21,8 @@ use crate::store::{parked, read};
 const NUDGES: i64 = 200;
 /// How often to look without being told; also how often parked records are counted.
 const GLANCE: Duration = Duration::from_secs(15);
+/// Every so many glances, what is too old is forgotten: once an hour.
+const GLANCES_PER_CLEANING: u64 = 240;
 /// How long to let changes gather after being told.
 const GATHER: Duration = Duration::from_millis(200);
 
@@ -90,13 +92,13 @@ fn publication(workspace: WorkspaceId, entry: read::FeedEntry) -> Publication {
     }
 }
 
-/// Counts parked records for the dashboard and forgets old entries of the change feed, until `stopping`.
+/// Counts parked records for the dashboard and forgets what is too old, until `stopping`.
 ///
 /// # Errors
 /// Never; the signature is that of a task.
 pub(crate) async fn keep_house(pool: PgPool, stopping: CancellationToken) -> anyhow::Result<()> {
-    loop {
-        if let Err(error) = look_around(&pool).await {
+    for glance in 1_u64.. {
+        if let Err(error) = look_around(&pool, glance % GLANCES_PER_CLEANING == 0).await {
             tracing::warn!(error = %error, "counting parked records");
         }
         tokio::select! {
@@ -104,16 +106,19 @@ pub(crate) async fn keep_house(pool: PgPool, stopping: CancellationToken) -> any
             () = tokio::time::sleep(GLANCE) => {}
         }
     }
+    Ok(())
 }
 
-async fn look_around(pool: &PgPool) -> Result<(), sqlx::Error> {
+async fn look_around(pool: &PgPool, cleans: bool) -> Result<(), sqlx::Error> {
     let workspaces = feed::workspaces(&mut *pool.acquire().await?).await?;
     let mut count = 0;
     for workspace in workspaces {
         let mut transaction = pool.begin().await?;
         service::postgres::in_workspace(&mut transaction, workspace).await?;
         count += parked::count(&mut transaction, workspace).await?;
-        feed::forget_old(&mut transaction, workspace).await?;
+        if cleans {
+            feed::forget_old(&mut transaction, workspace).await?;
+        }
         transaction.commit().await?;
     }
     metrics::parked(count);

@@ -184,11 +184,7 @@ fn optional_id(text: &str) -> Result<Option<SalesforceId>, ()> {
     if text.is_empty() { Ok(None) } else { text.parse().map(Some).map_err(|_| ()) }
 }
 
-fn image(
-    places: &Places,
-    account_id: Option<SalesforceId>,
-    cells: Vec<Cell>,
-) -> Result<Image, (&'static str, String)> {
+fn image(places: &Places, account_id: Option<SalesforceId>, cells: Vec<Cell>) -> Result<Image, (&'static str, String)> {
     if cells.len() != places.len() {
         return Err(("message_invalid", String::new()));
     }
@@ -200,7 +196,7 @@ fn image(
             Ok(CellAction::Absent) => continue,
             Ok(CellAction::Set) if cell.value.is_some() => (true, false),
             Ok(CellAction::Clear) => (true, false),
-            Ok(CellAction::Unmapped) => (cell.value.is_some(), true),
+            Ok(CellAction::Unmapped) => (cell.value.is_some() || cell.last_known_empty, true),
             Ok(CellAction::Set | CellAction::Unspecified) | Err(_) => return Err(failed("message_invalid")),
         };
         // An explicit null clears whatever value a careless sender left in the cell.
@@ -229,7 +225,8 @@ impl Image {
     fn put(&mut self, bit: usize, field_type: FieldType, value: common::Value) -> Result<(), &'static str> {
         use common::value::Value as Wire;
         match (field_type, value.value) {
-            (FieldType::Text | FieldType::Url, Some(Wire::Text(text))) | (FieldType::Option, Some(Wire::Option(text))) => {
+            (FieldType::Text | FieldType::Url, Some(Wire::Text(text)))
+            | (FieldType::Option, Some(Wire::Option(text))) => {
                 self.texts[bit] = Some(storable(text)?);
             }
             (FieldType::Number, Some(Wire::Number(number))) => {

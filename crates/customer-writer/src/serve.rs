@@ -85,7 +85,8 @@ async fn watch_nats(bus: Bus, board: Board, stopping: CancellationToken) -> anyh
             continue;
         }
         board.up("nats");
-        let consumer = bus.context().get_consumer_from_stream::<pull::Config, _, _>(WRITER.durable, WRITER.stream).await;
+        let consumer =
+            bus.context().get_consumer_from_stream::<pull::Config, _, _>(WRITER.durable, WRITER.stream).await;
         if let Ok(consumer) = consumer {
             board.lag(i64::try_from(consumer.cached_info().num_pending).unwrap_or(i64::MAX));
         }

@@ -1,13 +1,15 @@
 //! One transaction that applies chunks of one workspace: all of their effects and their place in the books, or nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
 use contract::event::v1::RunMode;
 use domain::{Kind, Object, SalesforceId, SourceVersion, WorkspaceId};
 use sqlx::{PgConnection, PgPool};
+use tracing::Instrument as _;
 
 use crate::chunk::Chunk;
-use crate::metrics::Outcomes;
+use crate::metrics::{self, Outcomes};
 use crate::record::{Content, Existence, Fault, Record};
 use crate::store::applied::{self, Change, Tally};
 use crate::store::gone::{self, GoneRecord, Marked};
@@ -102,7 +104,7 @@ pub(crate) async fn transact(
 ) -> Result<Step, sqlx::Error> {
     let mut transaction = pool.begin().await?;
     let conn = &mut *transaction;
-    service::postgres::in_workspace(conn, workspace).await?;
+    workspace::enter(conn, workspace).await?;
     let known = match manner.alone {
         true => workspace::hold_alone(conn, workspace).await?,
         false => workspace::hold(conn, workspace).await?,
@@ -222,9 +224,11 @@ impl<'a> Batch<'a> {
     }
 
     async fn concerns_aliases(&self, conn: &mut PgConnection, workspace: WorkspaceId) -> Result<bool, sqlx::Error> {
-        let makes_aliases = self.gone.values().flat_map(BTreeMap::values).any(|one| {
-            matches!(one.existence, Existence::Merged | Existence::Converted)
-        });
+        let makes_aliases = self
+            .gone
+            .values()
+            .flat_map(BTreeMap::values)
+            .any(|one| matches!(one.existence, Existence::Merged | Existence::Converted));
         if makes_aliases {
             return Ok(true);
         }
@@ -285,12 +289,13 @@ impl<'a> Batch<'a> {
             if keys.is_empty() {
                 continue;
             }
-            let mut seeds: BTreeSet<String> =
-                group::grouped(conn, kind, workspace, &keys).await?.into_iter().collect();
+            let mut seeds: BTreeSet<String> = group::grouped(conn, kind, workspace, &keys).await?.into_iter().collect();
             let targets = kind.objects().iter().filter_map(|object| self.gone.get(object)).flat_map(BTreeMap::values);
             seeds.extend(targets.filter_map(|one| one.target).map(str::to_owned));
             if !seeds.is_empty() {
-                changes.extend(group::regroup(conn, kind, workspace, seeds, known.locks()).await?);
+                let regrouped = group::regroup(conn, kind, workspace, seeds, known.locks()).await?;
+                changes.retain(|change| !regrouped.never_seen.contains(&change.customer));
+                changes.extend(regrouped.changes);
             }
         }
         Ok(())
@@ -303,10 +308,28 @@ async fn write_live(
     object: Object,
     records: &[LiveRecord<'_>],
 ) -> Result<Upserted, sqlx::Error> {
-    let upserted = match object.kind() {
-        Kind::Account => live::upsert_customers(conn, workspace, records).await?,
-        Kind::Contact => live::upsert_contacts(conn, workspace, records).await?,
+    let table = match object.kind() {
+        Kind::Account => "customer",
+        Kind::Contact => "contact",
     };
+    let span = tracing::info_span!(
+        "upsert",
+        otel.name = format!("BATCH UPSERT {table}"),
+        otel.kind = "client",
+        db.system.name = "postgresql",
+        db.collection.name = table,
+        db.operation.name = "BATCH UPSERT",
+        db.operation.batch.size = records.len(),
+    );
+    let begun = Instant::now();
+    let upsert = async {
+        match object.kind() {
+            Kind::Account => live::upsert_customers(conn, workspace, records).await,
+            Kind::Contact => live::upsert_contacts(conn, workspace, records).await,
+        }
+    };
+    let upserted = upsert.instrument(span).await?;
+    metrics::upserted(table, begun.elapsed());
     if upserted.total() < records.len() as u64 {
         match object.kind() {
             Kind::Account => late::complete_customers(conn, workspace, records).await?,

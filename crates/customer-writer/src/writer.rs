@@ -79,7 +79,7 @@ impl Writer {
         outbox::publish_changes(self.pool, bus, self.feed, stopping).await
     }
 
-    /// Counts parked records and forgets old entries of the change feed, until `stopping`.
+    /// Counts parked records and forgets what is too old, until `stopping`.
     ///
     /// # Errors
     /// Never; a failure is logged and tried again.

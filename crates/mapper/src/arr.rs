@@ -1,7 +1,7 @@
 //! The revenue behind picklist values: sums of the mapped ARR of live accounts, computed on demand and kept briefly.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use domain::{Epoch, Kind, Object, Value, WorkspaceId};
@@ -22,9 +22,12 @@ const SHELF_LIFE: Duration = Duration::from_secs(30);
 /// Sums by Lane field, raw value and currency.
 pub(crate) type Sums = HashMap<(String, String), BTreeMap<String, Decimal>>;
 
-/// Sums of some workspaces, with when they were computed and under which mapping.
+/// Sums, when they were computed, and under which mapping.
+type Computed = (Instant, i64, Arc<Sums>);
+
+/// Sums of some workspaces.
 #[derive(Debug, Default)]
-pub(crate) struct SumCache(Mutex<HashMap<WorkspaceId, (Instant, i64, Arc<Sums>)>>);
+pub(crate) struct SumCache(Mutex<HashMap<WorkspaceId, Computed>>);
 
 impl Mapper {
     /// Returns the ARR of the live accounts that carry each value; none if no ARR is mapped.
@@ -63,7 +66,7 @@ impl Mapper {
 }
 
 impl SumCache {
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<WorkspaceId, (Instant, i64, Arc<Sums>)>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<WorkspaceId, Computed>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

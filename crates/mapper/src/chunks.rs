@@ -7,6 +7,7 @@ use contract::event::v1::{RawBatch, RecordFault};
 use domain::{CurrencyCode, Object, WorkspaceId};
 use mapping::{FaultCode, Reader};
 use messaging::{Delivery, Handler, Outcome, PublishError};
+use service::status::Board;
 
 use crate::intake::{Arrival, Intake, Taken};
 use crate::metrics::{self, MappedCounts};
@@ -29,8 +30,26 @@ enum MapError {
     Pack(#[from] std::io::Error),
 }
 
+/// Chunks that are being mapped; taken off the board even if mapping them panics.
+struct InHand<'b>(&'b Board, i64);
+
+impl<'b> InHand<'b> {
+    fn new(board: &'b Board, count: usize) -> Self {
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        board.work(count);
+        Self(board, count)
+    }
+}
+
+impl Drop for InHand<'_> {
+    fn drop(&mut self) {
+        self.0.work(-self.1);
+    }
+}
+
 impl Handler for Mapper {
     async fn handle(&self, deliveries: &[Delivery]) -> Vec<Outcome> {
+        let _in_hand = InHand::new(&self.board, deliveries.len());
         let mut outcomes = vec![Outcome::Reject { reason: "message_invalid" }; deliveries.len()];
         let mut groups: HashMap<(WorkspaceId, Object, i64), Vec<(usize, RawChunk)>> = HashMap::new();
         for (place, delivery) in deliveries.iter().enumerate() {

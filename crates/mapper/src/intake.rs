@@ -97,9 +97,13 @@ impl Mapper {
             }
             fresh.retain(|id| !merged.contains_key(*id));
             // What stands in the way is another's row of this epoch, or one of an epoch that is over.
-            source::forget_older(&mut tx, workspace, object, epoch, &fresh).await?;
+            let forgotten = source::forget_older(&mut tx, workspace, object, epoch, &fresh).await?;
             olds.extend(source::lock(&mut tx, workspace, object, epoch, &fresh).await?);
             fresh.retain(|id| !olds.contains_key(*id));
+            if inserted.is_empty() && forgotten == 0 && !fresh.is_empty() {
+                // A row of a later epoch than the workspace's own: nothing of ours writes one.
+                return Err(StoreError::Impossible { table: "source_record", key: fresh.join(" ") });
+            }
         }
 
         for (id, old) in &olds {

@@ -39,6 +39,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use async_nats::jetstream::consumer::PullConsumer;
 use contract::admin::v1::workspace_state_service_server::WorkspaceStateServiceServer;
 use contract::extractor::v1::schema_service_client::SchemaServiceClient;
 use contract::mapper::v1::mapping_service_server::MappingServiceServer;
@@ -69,6 +70,7 @@ pub const SERVICE: &str = "lanesync-mapper";
 pub struct Mapper {
     pool: PgPool,
     bus: Bus,
+    board: Board,
     extractor: SchemaServiceClient<Peer>,
     writer: ApplyServiceClient<Peer>,
     max_workspaces_shown: usize,
@@ -85,10 +87,11 @@ impl Mapper {
     ///
     /// # Errors
     /// When the address of a peer is not a URL.
-    pub fn new(config: &Config, pool: PgPool, bus: Bus) -> anyhow::Result<Self> {
+    pub fn new(config: &Config, pool: PgPool, bus: Bus, board: Board) -> anyhow::Result<Self> {
         Ok(Self {
             pool,
             bus,
+            board,
             extractor: SchemaServiceClient::new(service::grpc::peer(&config.extractor_url)?),
             writer: ApplyServiceClient::new(service::grpc::peer(&config.writer_url)?),
             max_workspaces_shown: config.metrics_max_workspaces,
@@ -134,7 +137,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let pool = service::postgres::connect(&config.database, SERVICE).await?;
     let bus = Bus::connect(&nats(&config.nats)?).await?;
     messaging::setup::verify(&bus, &STREAMS, &[streams::MAPPER]).await.context("looking at the streams")?;
-    let mapper = Arc::new(Mapper::new(&config, pool.clone(), bus.clone())?);
+    let mapper = Arc::new(Mapper::new(&config, pool.clone(), bus.clone(), board.clone())?);
 
     let mut tasks = Lifecycle::new(config.common.shutdown_grace);
     let server = service::grpc::Server::new(&config.common, &health, &board)?
@@ -161,13 +164,23 @@ fn nats(config: &service::config::Nats) -> anyhow::Result<messaging::Config> {
     })
 }
 
+/// Writes on the board whether NATS is connected and how many chunks wait, until `stopping`.
 async fn watch_nats(bus: Bus, board: Board, stopping: CancellationToken) -> anyhow::Result<()> {
-    let mut tick = tokio::time::interval(Duration::from_millis(500));
+    let mut tick = tokio::time::interval(Duration::from_secs(2));
     loop {
         tokio::select! {
             () = stopping.cancelled() => return Ok(()),
             _ = tick.tick() => {}
         }
-        if bus.is_connected() { board.up("nats") } else { board.down("nats", "disconnected") }
+        if !bus.is_connected() {
+            board.down("nats", "disconnected");
+            continue;
+        }
+        board.up("nats");
+        let consumer: Result<PullConsumer, _> =
+            bus.context().get_consumer_from_stream(streams::MAPPER.durable, streams::MAPPER.stream).await;
+        if let Ok(consumer) = consumer {
+            board.lag(i64::try_from(consumer.cached_info().num_pending).unwrap_or(i64::MAX));
+        }
     }
 }

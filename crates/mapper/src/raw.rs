@@ -124,3 +124,81 @@ impl Context {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use contract::common::v1::SalesforceObject;
+
+    use super::*;
+
+    const READ_AT: i64 = 1_780_000_000;
+
+    fn batch(workspace: WorkspaceId, records: Vec<RawRecord>) -> RawBatch {
+        RawBatch {
+            r#ref: Some(ChunkRef {
+                workspace_id: workspace.to_string(),
+                run_id: domain::RunId::generate().to_string(),
+                object: SalesforceObject::Account.into(),
+                epoch: 1,
+                read_seq: 7,
+                ..ChunkRef::default()
+            }),
+            mode: RunMode::Incremental.into(),
+            read_at: Some(prost_types::Timestamp { seconds: READ_AT, nanos: 0 }),
+            records,
+            ..RawBatch::default()
+        }
+    }
+
+    fn good() -> RawRecord {
+        RawRecord {
+            id: "001Kd00001a2B3cIAE".to_owned(),
+            modified_ms: READ_AT * 1_000,
+            state: SourceState::Live.into(),
+            image: "{}".to_owned(),
+            ..RawRecord::default()
+        }
+    }
+
+    #[test]
+    fn a_record_that_is_none_is_named_by_its_fault_and_its_neighbour_stands() {
+        let bad = [
+            (RawRecord { id: String::new(), ..good() }, "id_invalid"),
+            (RawRecord { id: "001Kd00001a2B3cIAU".to_owned(), ..good() }, "id_invalid"),
+            (RawRecord { id: "003Kd00001a2B3cIAE".to_owned(), ..good() }, "id_invalid"),
+            (RawRecord { id: "not an id'; drop".to_owned(), ..good() }, "id_invalid"),
+            (RawRecord { master_record_id: "001".to_owned(), ..good() }, "id_invalid"),
+            (RawRecord { account_id: "nobody".to_owned(), ..good() }, "id_invalid"),
+            (RawRecord { modified_ms: 0, ..good() }, "modstamp_invalid"),
+            (RawRecord { modified_ms: 1_000, ..good() }, "modstamp_invalid"),
+            (RawRecord { modified_ms: (READ_AT + 90_000) * 1_000, ..good() }, "modstamp_invalid"),
+            (RawRecord { modified_ms: i64::MAX, ..good() }, "modstamp_invalid"),
+            (RawRecord { image: "{\"Name\":\"\0\"}".to_owned(), ..good() }, "image_invalid"),
+            (RawRecord { state: 0, ..good() }, "image_invalid"),
+        ];
+        let workspace = WorkspaceId::generate();
+        for (record, code) in bad {
+            let batch = batch(workspace, vec![record.clone(), good()]);
+            let chunk = RawChunk::read(batch, &subjects::raw(workspace, Object::Account)).unwrap();
+            assert_eq!(chunk.images.len(), 1, "{record:?}");
+            assert_eq!(chunk.faults[0].code, code, "{record:?}");
+        }
+    }
+
+    #[test]
+    fn a_gone_record_needs_no_stamp() {
+        let workspace = WorkspaceId::generate();
+        let gone = RawRecord { modified_ms: 0, state: SourceState::Deleted.into(), ..good() };
+        let chunk = RawChunk::read(batch(workspace, vec![gone]), &subjects::raw(workspace, Object::Account)).unwrap();
+        assert!(chunk.faults.is_empty());
+    }
+
+    #[test]
+    fn a_chunk_under_another_workspaces_subject_is_none() {
+        let (workspace, other) = (WorkspaceId::generate(), WorkspaceId::generate());
+        let read = |subject: &str| RawChunk::read(batch(workspace, vec![]), subject);
+        assert!(read(&subjects::raw(workspace, Object::Account)).is_some());
+        assert!(read(&subjects::raw(other, Object::Account)).is_none());
+        assert!(read(&subjects::raw(workspace, Object::Lead)).is_none());
+    }
+}

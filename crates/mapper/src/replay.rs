@@ -26,7 +26,7 @@ const PAGE: i64 = 4_000;
 /// Records of one chunk, as the extractor cuts them.
 const CHUNK: usize = 200;
 /// How long a worker may be silent before another takes the replay over.
-const LEASE_SECONDS: f64 = 30.0;
+const LEASE_SECONDS: f64 = 15.0;
 /// How long to wait before asking the writer again.
 const PATIENCE_SECONDS: f64 = 0.3;
 /// Applied chunks asked for at once.
@@ -178,10 +178,8 @@ impl Mapper {
     }
 
     async fn drive(&self, mut leased: Leased, stopping: &CancellationToken) -> Result<(), StepError> {
-        if leased.is_mapping {
-            if self.map_all(&mut leased, stopping).await? != Step::Again {
-                return Ok(());
-            }
+        if leased.is_mapping && self.map_all(&mut leased, stopping).await? != Step::Again {
+            return Ok(());
         }
         match self.look_at_applied(&leased).await? {
             Step::Wait => self.release(&leased, PATIENCE_SECONDS).await?,

@@ -78,6 +78,10 @@ impl Mapper {
             let mut tx = self.transaction(workspace.id).await?;
             // For update: the rows of values are then taken by nobody else, in whatever order.
             let Some(known) = store::workspace_for_update(&mut tx, workspace.id).await? else { return Ok(()) };
+            // While Salesforce was asked, the connection may have ended, and its values with it.
+            if !known.connected || known.epoch != workspace.epoch {
+                return Ok(());
+            }
             let rules = self.rules.at(&mut tx, workspace.id, known.mapping_version).await?;
             registry::list_from_describes(&mut tx, workspace.id, rules.kind(kind), &schemas).await?;
             registry::announce_all(&mut tx, workspace.id, rules.kind(kind)).await?;

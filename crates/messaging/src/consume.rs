@@ -238,7 +238,7 @@ impl<H: Handler> Worker<H> {
     }
 
     async fn keep_dead_letter(&self, delivery: &Delivery, reason: &'static str) -> Result<(), async_nats::Error> {
-        let mut map = delivery.headers_without(headers::MESSAGE_ID);
+        let mut map = delivery.headers_to_keep();
         map.insert(headers::DLQ_STAGE, self.options.stage);
         map.insert(headers::DLQ_REASON, reason);
         map.insert(headers::DLQ_ORIGIN_SUBJECT, delivery.subject());

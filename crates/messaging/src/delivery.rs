@@ -138,12 +138,13 @@ impl Delivery {
         M::decode(self.message.payload.clone()).map_err(|error| body::DecodeError::Protobuf(error).into())
     }
 
-    /// Returns the headers but one; a dead letter must not be taken for a duplicate of the raw chunk.
-    pub(crate) fn headers_without(&self, left_out: &str) -> HeaderMap {
+    /// Returns the headers of ours. Those of the server speak of the first publish: a dead letter that kept them would be
+    /// taken for a duplicate of the raw chunk, or refused because it lands in another stream than the first time.
+    pub(crate) fn headers_to_keep(&self) -> HeaderMap {
         let mut kept = HeaderMap::new();
         for (name, values) in self.message.headers.iter().flat_map(HeaderMap::iter) {
             let name: &str = name.as_ref();
-            if name != left_out {
+            if !name.starts_with("Nats-") {
                 for value in values {
                     kept.append(name, value.as_str());
                 }

@@ -14,6 +14,7 @@ use std::time::Duration;
 use domain::{Epoch, OrgId, WorkspaceId};
 use jiff::Timestamp;
 use secrecy::SecretString;
+use service::status::Board;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -140,6 +141,7 @@ struct Inner {
     /// A refresh holds two connections for a moment; this leaves some for everybody else.
     refreshing: Semaphore,
     tasks: TaskTracker,
+    board: Board,
 }
 
 /// What the store says about a request.
@@ -151,9 +153,9 @@ enum Found {
 }
 
 impl Tokens {
-    /// Uses a pool of at least two connections.
+    /// Uses a pool of at least three connections; `board` learns whether Salesforce answers.
     #[must_use]
-    pub fn new(store: Store, ring: Arc<KeyRing>, salesforce: Arc<Salesforce>, timing: Timing) -> Self {
+    pub fn new(store: Store, ring: Arc<KeyRing>, salesforce: Arc<Salesforce>, timing: Timing, board: Board) -> Self {
         let connections = store.pool().options().get_max_connections() as usize;
         Self(Arc::new(Inner {
             store,
@@ -165,6 +167,7 @@ impl Tokens {
             unsaved: Unsaved::default(),
             refreshing: Semaphore::new((connections / 3).max(1)),
             tasks: TaskTracker::new(),
+            board,
         }))
     }
 

@@ -66,7 +66,12 @@ impl Inner {
         other.commit().await?;
 
         metrics::note_refresh_attempt(workspace);
-        match self.ask_salesforce(&row).await? {
+        let answer = self.ask_salesforce(&row).await?;
+        match &answer {
+            Err(TokenError::Transient(why)) => self.board.down("salesforce", why.as_str()),
+            Ok(_) | Err(TokenError::Permanent(_) | TokenError::Incomplete { .. }) => self.board.up("salesforce"),
+        }
+        match answer {
             Ok(grant) => self.store_grant(holder, &row, grant, begun).await,
             Err(TokenError::Permanent(why)) => {
                 metrics::count_refresh(Refreshed::Revoked);

@@ -23,7 +23,7 @@ use crate::salesforce::{
 use crate::store::connection::{Connection, Flow as GrantFlow};
 use crate::store::flow::{self, Flow};
 use crate::store::workspace::Standing;
-use crate::store::{Store, StoreError, audit, traffic, workspace};
+use crate::store::{Store, StoreError, audit, push, traffic, workspace};
 use crate::vault::{DataKey, KeyRing, OpenError, Place};
 
 pub use callback::Callback;
@@ -172,6 +172,20 @@ struct Inner {
     tasks: TaskTracker,
 }
 
+/// How long a new connection waits until every peer knows of it.
+const TOLD_PATIENCE: Duration = Duration::from_secs(3);
+/// How often it looks.
+const TOLD_GLANCE: Duration = Duration::from_millis(20);
+
+impl Inner {
+    async fn all_know(&self, workspace: WorkspaceId, revision: i64) -> Result<bool, StoreError> {
+        let mut conn = self.store.begin(workspace).await?;
+        let known = push::all_know(&mut conn, workspace, revision).await?;
+        conn.commit().await?;
+        Ok(known)
+    }
+}
+
 impl Connector {
     /// Puts the parts together.
     #[must_use]
@@ -185,6 +199,22 @@ impl Connector {
     /// [`ConnectError`].
     pub async fn authorize(&self, wish: &Wish, now: Timestamp) -> Result<Begun, ConnectError> {
         self.0.authorize(wish, now).await
+    }
+
+    /// Waits a few seconds until every peer knows of a connection, so that whoever connects can go on at once.
+    ///
+    /// A peer that is down is told when it comes back; nobody waits for it here.
+    pub async fn told(&self, (workspace, _, standing): &Connected) {
+        let told = async {
+            loop {
+                match self.0.all_know(*workspace, standing.revision).await {
+                    Ok(false) => tokio::time::sleep(TOLD_GLANCE).await,
+                    // An error here takes nothing away from the connection, which is stored.
+                    Ok(true) | Err(_) => return,
+                }
+            }
+        };
+        let _ = tokio::time::timeout(TOLD_PATIENCE, told).await;
     }
 
     /// Finishes a flow with what the callback brought. It goes on if the caller leaves: the code counts only once.

@@ -119,7 +119,9 @@ impl ConnectionService for ConnectionApi {
             issuer: request.issuer,
         };
         let completed = self.connector.complete(callback).await;
-        let (workspace, connection, standing) = completed.map_err(|error| failure::of_connect(&error))?;
+        let connected = completed.map_err(|error| failure::of_connect(&error))?;
+        self.connector.told(&connected).await;
+        let (workspace, connection, standing) = connected;
         Ok(Response::new(to_wire(workspace, connection, standing)))
     }
 
@@ -136,7 +138,9 @@ impl ConnectionService for ConnectionApi {
             confirm_org_switch: request.confirm_org_switch,
         };
         let connected = self.connector.client_credentials(wish).await;
-        let (workspace, connection, standing) = connected.map_err(|error| failure::of_connect(&error))?;
+        let connected = connected.map_err(|error| failure::of_connect(&error))?;
+        self.connector.told(&connected).await;
+        let (workspace, connection, standing) = connected;
         Ok(Response::new(to_wire(workspace, connection, standing)))
     }
 

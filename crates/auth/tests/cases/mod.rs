@@ -4,6 +4,7 @@
 mod callback;
 mod connect;
 mod disconnect;
+mod program;
 mod push;
 mod refresh;
 mod secrets;

@@ -86,6 +86,7 @@ async fn h6_s16_two_replicas_refresh_at_once_with_one_call_and_both_have_the_tok
 
 /// A refresher that is cut off after Salesforce has rotated the token and before it is stored.
 async fn crash_in_refresh(world: &World, workspace: domain::WorkspaceId, rejected: i64) {
+    let calls = world.token_calls("refresh_token");
     world.sim.fault(FaultRule::once(Endpoint::Token, Fault::Delay { ms: 60_000 }));
     let (url, salesforce) = (world.db.url(testkit::Role::Auth), world.salesforce());
     let process = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -93,10 +94,10 @@ async fn crash_in_refresh(world: &World, workspace: domain::WorkspaceId, rejecte
         let pool = sqlx::PgPool::connect(&url).await.unwrap();
         let ring = ring(&[("k1", K1)]);
         let store = auth::store::Store::new(pool);
-        let tokens = auth::access::Tokens::new(store, ring, std::sync::Arc::new(salesforce), quick());
+        let tokens =
+            auth::access::Tokens::new(store, ring, std::sync::Arc::new(salesforce), quick(), auth::serve::board());
         let _ = tokens.access_token(workspace, rejected).await;
     });
-    let calls = world.token_calls("refresh_token");
     testkit::eventually_true(LIMIT, "Salesforce was asked", || async { world.token_calls("refresh_token") > calls })
         .await;
     process.shutdown_background();
@@ -138,6 +139,32 @@ async fn s17_a_caller_that_leaves_does_not_stop_the_token_from_being_stored() {
     assert!(impatient.is_err());
     assert!(replica.token_at_last(workspace, rejected).await.unwrap().generation > rejected);
     assert_eq!((world.token_calls("refresh_token"), world.sim.stats().reuse_detections), (1, 0));
+}
+
+#[tokio::test]
+async fn s17_a_token_that_postgres_could_not_take_is_kept_and_stored_before_anything_else() {
+    let world = World::rotating().await;
+    let mut replica = world.replica().await;
+    let workspace = replica.connected(&world).await;
+    let rejected = replica.token(workspace, 0).await.unwrap().generation;
+    for statement in [
+        "create function auth.refuse() returns trigger language plpgsql as \
+         $$ begin raise exception using errcode = 'disk_full'; end $$",
+        "create trigger refuse before update on auth.token for each row execute function auth.refuse()",
+    ] {
+        sqlx::query(statement).execute(&world.admin).await.unwrap();
+    }
+    for _ in 0..3 {
+        assert_eq!(reason(replica.token(workspace, rejected).await), Reason::SalesforceUnavailable);
+    }
+    assert_eq!(world.token_calls("refresh_token"), 1, "nobody is asked again while the answer waits to be stored");
+
+    sqlx::query("drop trigger refuse on auth.token").execute(&world.admin).await.unwrap();
+    let token = replica.token_at_last(workspace, rejected).await.unwrap();
+    assert!(token.generation > rejected);
+    let next = replica.token(workspace, token.generation).await.unwrap();
+    assert!(next.generation > token.generation);
+    assert_eq!((world.token_calls("refresh_token"), world.sim.stats().reuse_detections), (2, 0));
 }
 
 #[tokio::test]

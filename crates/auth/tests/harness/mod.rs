@@ -157,7 +157,7 @@ impl World {
     pub(crate) async fn idle_replica(&self, ring: Arc<KeyRing>, timing: Timing) -> Replica {
         let pool =
             PgPoolOptions::new().max_connections(8).connect(&self.db.url(Role::Auth)).await.expect("Postgres answers");
-        let auth = Auth::new(pool, ring, self.salesforce(), self.peers.clone(), timing);
+        let auth = Auth::new(pool, ring, self.salesforce(), self.peers.clone(), timing, auth::serve::board());
         Replica {
             workspaces: WorkspaceServiceClient::new(auth.workspace_service()),
             connections: ConnectionServiceClient::new(auth.connection_service()),

@@ -109,10 +109,10 @@ impl ApplyApi {
         let mut transaction = begin(&self.pool, workspace).await?;
         let counts = read::counts(&mut transaction, workspace).await?;
         let parked = parked::count(&mut transaction, workspace).await?;
-        let live = counts.live.into_iter().map(|(object, count)| ObjectCount {
-            object: common::SalesforceObject::from(object).into(),
-            count,
-        });
+        let live = counts
+            .live
+            .into_iter()
+            .map(|(object, count)| ObjectCount { object: common::SalesforceObject::from(object).into(), count });
         Ok(Counts { live: live.collect(), parked, not_visible: counts.not_visible })
     }
 }

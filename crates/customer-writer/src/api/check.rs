@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use contract::error::{Failure, Reason, Violation};
 use contract::writer::v1::FieldValue;
 use domain::catalogue::{default_options, standard_fields};
-use domain::{FieldType, Kind, Value};
+use domain::{FieldType, Kind, Object, Value};
 
 use crate::column::Column;
 use crate::record::Image;
@@ -21,8 +21,8 @@ pub(super) enum Edited {
     New,
     /// A row that was made by hand.
     Own,
-    /// A row that came from Salesforce.
-    Synced,
+    /// A row that came from a Salesforce object.
+    Synced(Object),
 }
 
 /// Why an edit does not hold: one violation for each field.
@@ -74,8 +74,8 @@ pub(super) fn edit(
         Some(mask) => mask.into_iter().collect(),
         None => values.keys().cloned().collect(),
     };
-    if edited == Edited::Synced {
-        refuse_locked(kind, known, &mask)?;
+    if let Edited::Synced(object) = edited {
+        refuse_locked(object, known, &mask)?;
     }
     for unnamed in values.keys().filter(|field| !mask.contains(*field)) {
         violations.push(violation(unnamed, "is not in the update mask"));
@@ -85,9 +85,9 @@ pub(super) fn edit(
     for field in &mask {
         let value = values.get(field).cloned().flatten();
         let put = match value {
-            Some(value) => Value::try_from(value).map_err(|_| "is not a value").and_then(|value| {
-                put(&mut image, kind, known, field, Some(value))
-            }),
+            Some(value) => Value::try_from(value)
+                .map_err(|_| "is not a value")
+                .and_then(|value| put(&mut image, kind, known, field, Some(value))),
             None => put(&mut image, kind, known, field, None),
         };
         if let Err(problem) = put {
@@ -105,11 +105,10 @@ fn violation(field: &str, problem: &str) -> Violation {
 }
 
 /// Refuses the edit if any of its fields is locked, and names them all.
-fn refuse_locked(kind: Kind, known: &Workspace, mask: &BTreeSet<String>) -> Result<(), Refusal> {
-    let locked: Vec<_> = known
-        .locks()
+fn refuse_locked(object: Object, known: &Workspace, mask: &BTreeSet<String>) -> Result<(), Refusal> {
+    let locked: Vec<_> = mask
         .iter()
-        .filter(|lock| lock.kind == kind && mask.contains(lock.field.as_str()))
+        .filter_map(|field| known.lock(object, field))
         .map(|lock| violation(lock.field.as_str(), &format!("{} feeds it", lock.source)))
         .collect();
     if locked.is_empty() { Ok(()) } else { Err(Refusal::Locked(locked)) }

@@ -12,7 +12,7 @@ use contract::writer::v1::{
     ListContactsRequest, ListContactsResponse, ListCustomerChangesRequest, ListCustomerChangesResponse,
     ListCustomersRequest, ListCustomersResponse, RecordSource, UpdateContactRequest, UpdateCustomerRequest,
 };
-use domain::{Kind, LaneId, WorkspaceId};
+use domain::{Kind, LaneId, Object, WorkspaceId};
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use tokio::sync::Notify;
 use tonic::{Request, Response, Status};
@@ -99,7 +99,13 @@ impl CustomerApi {
         Ok(ListContactsResponse { contacts, next_page_token })
     }
 
-    async fn find(&self, kind: Kind, workspace_id: &str, id: &str, key: &str) -> Result<(WorkspaceId, Workspace, Row, Vec<String>), CallError> {
+    async fn find(
+        &self,
+        kind: Kind,
+        workspace_id: &str,
+        id: &str,
+        key: &str,
+    ) -> Result<(WorkspaceId, Workspace, Row, Vec<String>), CallError> {
         let workspace = convert::workspace_id(workspace_id)?;
         let name = row_name(id, key)?;
         let (mut transaction, known) = self.look(workspace).await?;
@@ -118,9 +124,12 @@ impl CustomerApi {
         edit::as_person(&mut transaction).await?;
         edit::insert_customer(&mut transaction, workspace, id.0, &image).await?;
         edit::as_sync(&mut transaction).await?;
-        let bits = i16::from(image.money.is_some()) * 2
-            | i16::from(image.texts[4].is_some()) * 4
-            | i16::from(image.texts[5].is_some()) * 8;
+        let bits = touched::bits([
+            (image.money.is_some(), touched::ARR),
+            (image.texts[4].is_some(), touched::TIER),
+            (image.texts[5].is_some(), touched::STATUS),
+            (false, touched::ARCHIVED),
+        ]);
         let row = read_row(&mut transaction, Kind::Account, workspace, &RowName::Lane(id.0)).await?;
         self.finish(transaction, workspace, id.0, bits).await?;
         Ok(view::customer(workspace, &known, &row, Vec::new()))
@@ -148,7 +157,11 @@ impl CustomerApi {
     }
 
     /// Changes a row, all or nothing.
-    async fn update(&self, kind: Kind, request: Update) -> Result<(WorkspaceId, Workspace, Row, Vec<String>), CallError> {
+    async fn update(
+        &self,
+        kind: Kind,
+        request: Update,
+    ) -> Result<(WorkspaceId, Workspace, Row, Vec<String>), CallError> {
         let workspace = convert::workspace_id(&request.workspace_id)?;
         let id: LaneId = request.id.parse().map_err(|_| invalid("id", "is not a UUID"))?;
         let mut transaction = begin(&self.pool, workspace).await?;
@@ -163,7 +176,10 @@ impl CustomerApi {
         if !request.etag.is_empty() && request.etag != row.etag() {
             return Err(Failure::new(Reason::EtagMismatch, "The row was changed meanwhile.").into());
         }
-        let edited = if row.is_synced { Edited::Synced } else { Edited::Own };
+        let edited = match Object::from_token(&row.object) {
+            Some(object) if row.is_synced => Edited::Synced(object),
+            _ => Edited::Own,
+        };
         let image = check::edit(kind, &known, edited, request.fields, request.mask)
             .inspect_err(count_refused)
             .map_err(Failure::from)?;
@@ -208,7 +224,10 @@ impl CustomerApi {
         Ok((transaction, known))
     }
 
-    async fn list_changes(&self, request: ListCustomerChangesRequest) -> Result<ListCustomerChangesResponse, CallError> {
+    async fn list_changes(
+        &self,
+        request: ListCustomerChangesRequest,
+    ) -> Result<ListCustomerChangesResponse, CallError> {
         let workspace = convert::workspace_id(&request.workspace_id)?;
         let size = page::size(request.page_size)?;
         let mut transaction = begin(&self.pool, workspace).await?;

@@ -18,8 +18,8 @@ pub(super) fn record_url(instance_url: Option<&str>, key: &str) -> String {
 
 /// Returns the Salesforce path that locks a field of a row; empty when it is editable.
 fn locked_by<'a>(known: &'a Workspace, row: &Row, field: &str) -> &'a str {
-    let lock = known.locks().iter().find(|lock| lock.kind == row.kind && lock.field.as_str() == field);
-    lock.filter(|_| row.is_synced).map_or("", |lock| lock.source.as_str())
+    let object = Object::from_token(&row.object).filter(|_| row.is_synced);
+    object.and_then(|object| known.lock(object, field)).map_or("", |lock| lock.source.as_str())
 }
 
 /// Standard fields in the order of the catalogue, then custom ones in the order of the rules, then what else is there.

@@ -44,15 +44,21 @@ pub(crate) async fn published(
     Ok(())
 }
 
-/// Forgets entries that are older than callers are promised. Returns how many there were.
-pub(crate) async fn forget_old(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<u64, sqlx::Error> {
-    let forgotten = sqlx::query!(
+/// Forgets changes and applied chunks of a workspace that are older than anybody may still ask for: 30 days.
+pub(crate) async fn forget_old(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<(), sqlx::Error> {
+    sqlx::query!(
         "delete from customers.change where workspace_id = $1 and changed_at < now() - interval '30 days'",
+        workspace.0,
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!(
+        "delete from customers.applied_chunk where workspace_id = $1 and applied_at < now() - interval '30 days'",
         workspace.0,
     )
     .execute(conn)
     .await?;
-    Ok(forgotten.rows_affected())
+    Ok(())
 }
 
 /// Returns all workspaces that we were told of.

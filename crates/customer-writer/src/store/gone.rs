@@ -97,7 +97,8 @@ pub(crate) async fn mark_customers(
                                       then 0
                                       else 1 | case when (excluded.state = 2) <> (c.archived_at is not null) then 32 else 0 end
                                  end,
-               etag            = c.etag + 1,
+               etag            = case when c.state = excluded.state and c.target_id is not distinct from excluded.target_id
+                                      then c.etag else c.etag + 1 end,
                updated_at      = case when c.state = excluded.state then c.updated_at else now() end
          where (c.epoch, c.read_seq, c.mapping_version, c.revision)
              < (excluded.epoch, excluded.read_seq, excluded.mapping_version, excluded.revision)
@@ -167,7 +168,8 @@ pub(crate) async fn mark_contacts(
                                       then 0
                                       else 1 | case when (excluded.state = 2) <> (c.archived_at is not null) then 32 else 0 end
                                  end,
-               etag            = c.etag + 1,
+               etag            = case when c.state = excluded.state and c.target_id is not distinct from excluded.target_id
+                                      then c.etag else c.etag + 1 end,
                updated_at      = case when c.state = excluded.state then c.updated_at else now() end
          where (c.epoch, c.read_seq, c.mapping_version, c.revision)
              < (excluded.epoch, excluded.read_seq, excluded.mapping_version, excluded.revision)

@@ -2,7 +2,7 @@
 //!
 //! Runs only while the workspace is held alone, so nobody adds a key to a group meanwhile.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use domain::catalogue::standard_fields;
 use domain::{Kind, LaneId, SourceVersion, WorkspaceId};
@@ -60,11 +60,22 @@ impl Member {
         let (arr, tier, status, was_archived) = before.map_or((None, None, None, false), |(row, archived)| {
             (row.arr.as_ref(), row.tier.as_ref(), row.status.as_ref(), archived)
         });
-        i16::from(arr != self.arr.as_ref()) * 2
-            | i16::from(tier != self.tier.as_ref()) * 4
-            | i16::from(status != self.status.as_ref()) * 8
-            | i16::from(archived != was_archived) * touched::ARCHIVED
+        touched::bits([
+            (arr != self.arr.as_ref(), touched::ARR),
+            (tier != self.tier.as_ref(), touched::TIER),
+            (status != self.status.as_ref(), touched::STATUS),
+            (archived != was_archived, touched::ARCHIVED),
+        ])
     }
+}
+
+/// What the change feed must tell of regrouped rows.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Regrouped {
+    /// Ids that ended in another, or that look different now.
+    pub(crate) changes: Vec<Change>,
+    /// Ids that rows had only within the transaction in hand.
+    pub(crate) never_seen: HashSet<Uuid>,
 }
 
 /// A row whose place changes.
@@ -251,7 +262,7 @@ pub(crate) async fn regroup(
     workspace: WorkspaceId,
     seeds: BTreeSet<String>,
     locks: &[Lock],
-) -> Result<Vec<Change>, sqlx::Error> {
+) -> Result<Regrouped, sqlx::Error> {
     let members = closure(conn, kind, workspace, seeds).await?;
     let nodes: Vec<_> = members.iter().map(Member::node).collect();
     let places = alias::resolve(&nodes);
@@ -268,17 +279,20 @@ pub(crate) async fn regroup(
         })
         .collect();
     if moved.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Regrouped::default());
     }
     match kind {
         Kind::Account => customers::place(conn, workspace, &moved).await?,
         Kind::Contact => contacts::place(conn, workspace, &moved).await?,
     }
     hand_over(conn, kind, workspace, &members, &places, locks).await?;
-    Ok(match kind {
+    let changed = match kind {
         Kind::Account => changes(&members, &places),
         Kind::Contact => Vec::new(),
-    })
+    };
+    let renamed = |member: &&Member| member.is_new && places[&member.key].lane_id.0 != member.lane_id;
+    let never_seen = members.iter().filter(renamed).map(|member| member.lane_id).collect();
+    Ok(Regrouped { changes: changed, never_seen })
 }
 
 fn is_archived(member: &Member, place: &Place) -> bool {
@@ -325,11 +339,13 @@ async fn hand_over(
     let editable = locked().fold(all, |mask, lock| mask & !bit_of(kind, lock.field.as_str()));
     let locked_custom: Vec<_> =
         locked().filter(|lock| lock.field.is_custom()).map(|lock| lock.field.to_string()).collect();
+    let heirs: HashMap<Uuid, &Member> = members
+        .iter()
+        .filter(|member| places[&member.key].is_root)
+        .map(|member| (places[&member.key].lane_id.0, member))
+        .collect();
     for before in members.iter().filter(|member| member.is_root && member.held) {
-        let heir = members.iter().find(|member| {
-            let place = &places[&member.key];
-            place.is_root && place.lane_id.0 == before.lane_id && member.key != before.key
-        });
+        let heir = heirs.get(&before.lane_id).filter(|heir| heir.key != before.key);
         let Some(heir) = heir else { continue };
         let (from, to) = (before.key.as_str(), heir.key.as_str());
         match kind {

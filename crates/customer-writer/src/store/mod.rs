@@ -16,10 +16,21 @@ pub(crate) mod workspace;
 pub(crate) mod touched {
     /// Anything.
     pub(crate) const CONTENT: i16 = 1;
+    /// ARR.
+    pub(crate) const ARR: i16 = 2;
+    /// Tier.
+    pub(crate) const TIER: i16 = 4;
+    /// Status.
+    pub(crate) const STATUS: i16 = 8;
     /// The row was made.
     pub(crate) const CREATED: i16 = 16;
-    /// What the change feed tells: ARR, tier, status, archived or back.
-    pub(crate) const FEED: i16 = 2 | 4 | 8 | 32;
     /// Archived, or back.
     pub(crate) const ARCHIVED: i16 = 32;
+    /// What the change feed tells.
+    pub(crate) const FEED: i16 = ARR | TIER | STATUS | ARCHIVED;
+
+    /// Returns the bits of what holds.
+    pub(crate) fn bits(holds: [(bool, i16); 4]) -> i16 {
+        holds.into_iter().filter(|(holds, _)| *holds).fold(0, |bits, (_, bit)| bits | bit)
+    }
 }

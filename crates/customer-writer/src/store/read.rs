@@ -83,10 +83,14 @@ async fn lane_of(
                 RowName::Lane(id) => {
                     sqlx::query_scalar!(
                         r#"select lane_id as "lane_id!" from (
-                               select lane_id, 1 as rank from customers."# + $table + r#"
+                               select lane_id, 1 as rank from customers."#
+                            + $table
+                            + r#"
                                 where workspace_id = $1 and lane_id = $2 and is_root
                                union all
-                               select lane_id, 2 from customers."# + $table + r#"
+                               select lane_id, 2 from customers."#
+                            + $table
+                            + r#"
                                 where workspace_id = $1 and own_id = $2 and lane_id <> own_id
                            ) as found order by rank limit 1"#,
                         workspace.0,
@@ -298,7 +302,9 @@ pub(crate) async fn alias_keys(
     macro_rules! lookup {
         ($table:literal) => {
             sqlx::query!(
-                "select lane_id, key from customers." + $table + " where workspace_id = $1 and not is_root and lane_id = any($2) order by key",
+                "select lane_id, key from customers."
+                    + $table
+                    + " where workspace_id = $1 and not is_root and lane_id = any($2) order by key",
                 workspace.0,
                 lanes,
             )
@@ -337,9 +343,13 @@ pub(crate) async fn unseen(
     macro_rules! lookup {
         ($table:literal, $object:literal) => {{
             let records = sqlx::query!(
-                "select key, modified_ms from customers." + $table + r#"
+                "select key, modified_ms from customers."
+                    + $table
+                    + r#"
                   where workspace_id = $1 and source = 'salesforce' and key > $2::text collate "C" and read_seq < $3
-                    and (state in (1, 5) or ($4 and state = 2)) and "# + $object + r#" = $5
+                    and (state in (1, 5) or ($4 and state = 2)) and "#
+                    + $object
+                    + r#" = $5
                   order by key
                   limit $6"#,
                 workspace.0,
@@ -352,9 +362,13 @@ pub(crate) async fn unseen(
             .fetch_all(&mut *conn)
             .await?;
             let total = sqlx::query_scalar!(
-                r#"select count(*) as "count!" from customers."# + $table + r#"
+                r#"select count(*) as "count!" from customers."#
+                    + $table
+                    + r#"
                     where workspace_id = $1 and source = 'salesforce' and read_seq < $2
-                      and (state in (1, 5) or ($3 and state = 2)) and "# + $object + " = $4",
+                      and (state in (1, 5) or ($3 and state = 2)) and "#
+                    + $object
+                    + " = $4",
                 workspace.0,
                 before_read_seq,
                 show_deleted,

@@ -1,11 +1,9 @@
 //! What is known about a workspace: epoch, connection, mapping in force.
 
-use domain::{Plan, WorkspaceId};
+use domain::{FieldId, FieldType, Kind, Object, Plan, WorkspaceId};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use sqlx::types::Json;
-
-use domain::{FieldId, FieldType, Kind};
 
 use crate::chunk::Lock;
 
@@ -43,6 +41,16 @@ impl Workspace {
     pub(crate) fn locks(&self) -> &[Lock] {
         if self.connected { &self.locks } else { &[] }
     }
+
+    /// Returns what locks a field of rows of `object` now. Contacts and leads share their locks; of two sources the one
+    /// that the row really has is named.
+    pub(crate) fn lock(&self, object: Object, field: &str) -> Option<&Lock> {
+        let of_field = |lock: &&Lock| lock.kind == object.kind() && lock.field.as_str() == field;
+        let is_own =
+            |lock: &&Lock| lock.source.strip_prefix(object.api_name()).is_some_and(|rest| rest.starts_with('.'));
+        let mut locks = self.locks().iter().filter(of_field);
+        locks.clone().find(is_own).or_else(|| locks.next())
+    }
 }
 
 macro_rules! workspace_of {
@@ -58,6 +66,18 @@ macro_rules! workspace_of {
             has_failures: row.has_failures,
         })
     };
+}
+
+/// Binds the transaction to one workspace, with an end to waiting: who waits longer gives its work back.
+pub(crate) async fn enter(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "select set_config('lanesync.workspace', $1, true) as workspace, set_config('lock_timeout', '10s', true) as lock,
+                set_config('statement_timeout', '30s', true) as statement",
+        workspace.0.to_string(),
+    )
+    .fetch_one(conn)
+    .await
+    .map(|_| ())
 }
 
 /// Reads the workspace as it is at the moment, for reading only.

@@ -163,7 +163,8 @@ async fn rule_15_records_that_a_run_did_not_bring_are_found_by_their_read() {
             after_id: after_id.to_owned(),
             show_deleted,
         };
-        let answer = house.writer.apply_service().list_unseen_records(Request::new(request)).await.unwrap().into_inner();
+        let answer =
+            house.writer.apply_service().list_unseen_records(Request::new(request)).await.unwrap().into_inner();
         (answer.records.into_iter().map(|record| record.id).collect::<Vec<_>>(), answer.total)
     };
     assert_eq!(unseen(false, "").await, (vec![account(1), account(3)], 2));

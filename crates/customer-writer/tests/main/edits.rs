@@ -4,7 +4,9 @@ use contract::common::v1::SalesforceObject::Account;
 use contract::common::v1::{FieldType, RecordKind, value};
 use contract::error::Reason;
 use contract::writer::v1::customer_service_server::CustomerService;
-use contract::writer::v1::{CreateCustomerRequest, Customer, FieldRule, FieldValue, RecordSource, UpdateCustomerRequest};
+use contract::writer::v1::{
+    CreateCustomerRequest, Customer, FieldRule, FieldValue, RecordSource, UpdateCustomerRequest,
+};
 use messaging::Outcome;
 use prost_types::FieldMask;
 use tonic::{Request, Status};
@@ -12,7 +14,13 @@ use tonic_types::StatusExt as _;
 
 use crate::fixture::{House, account, cells, option, shown, text, text_value, value};
 
-async fn update(house: &House, id: &str, etag: &str, fields: Vec<FieldValue>, mask: &[&str]) -> Result<Customer, Status> {
+async fn update(
+    house: &House,
+    id: &str,
+    etag: &str,
+    fields: Vec<FieldValue>,
+    mask: &[&str],
+) -> Result<Customer, Status> {
     let request = UpdateCustomerRequest {
         workspace_id: house.workspace.to_string(),
         id: id.to_owned(),
@@ -139,7 +147,8 @@ async fn rule_4_a_batch_of_an_older_mapping_never_overwrites_what_a_person_wrote
     let after = house.customer(&account(1)).await.unwrap();
     assert_eq!((shown(&after.fields, "tier"), shown(&after.fields, "name")), ("enterprise".into(), "synced".into()));
     // The replay brings the record again, without tier.
-    let replay = house.batch(Account, 9).mapping(2, &["name", "arr"]).fields(&["name"]).live(&account(1), &[text("replayed")]);
+    let replay =
+        house.batch(Account, 9).mapping(2, &["name", "arr"]).fields(&["name"]).live(&account(1), &[text("replayed")]);
     house.applied(replay).await;
     let after = house.customer(&account(1)).await.unwrap();
     assert_eq!((shown(&after.fields, "tier"), shown(&after.fields, "name")), ("enterprise".into(), "replayed".into()));

@@ -8,7 +8,9 @@ use contract::event::v1::{
 };
 use contract::writer::v1::apply_service_server::ApplyService;
 use contract::writer::v1::customer_service_server::CustomerService;
-use contract::writer::v1::{Contact, Customer, FieldRule, FieldValue, GetContactRequest, GetCustomerRequest, SetMappingRequest};
+use contract::writer::v1::{
+    Contact, Customer, FieldRule, FieldValue, GetContactRequest, GetCustomerRequest, SetMappingRequest,
+};
 use customer_writer::Writer;
 use domain::{RunId, SalesforceId, WorkspaceId};
 use messaging::Outcome;
@@ -51,7 +53,14 @@ impl House {
         self.tell_of(self.workspace, revision, epoch, connected, purge).await;
     }
 
-    pub(crate) async fn tell_of(&self, workspace: WorkspaceId, revision: i64, epoch: i64, connected: bool, purge: bool) {
+    pub(crate) async fn tell_of(
+        &self,
+        workspace: WorkspaceId,
+        revision: i64,
+        epoch: i64,
+        connected: bool,
+        purge: bool,
+    ) {
         let request = SetWorkspaceStateRequest {
             workspace_id: workspace.to_string(),
             revision,
@@ -93,20 +102,29 @@ impl House {
     }
 
     pub(crate) async fn customer(&self, key: &str) -> Result<Customer, Status> {
-        let request =
-            GetCustomerRequest { workspace_id: self.workspace.to_string(), id: String::new(), salesforce_id: key.to_owned() };
+        let request = GetCustomerRequest {
+            workspace_id: self.workspace.to_string(),
+            id: String::new(),
+            salesforce_id: key.to_owned(),
+        };
         self.writer.customer_service().get_customer(Request::new(request)).await.map(tonic::Response::into_inner)
     }
 
     pub(crate) async fn customer_by_id(&self, id: &str) -> Result<Customer, Status> {
-        let request =
-            GetCustomerRequest { workspace_id: self.workspace.to_string(), id: id.to_owned(), salesforce_id: String::new() };
+        let request = GetCustomerRequest {
+            workspace_id: self.workspace.to_string(),
+            id: id.to_owned(),
+            salesforce_id: String::new(),
+        };
         self.writer.customer_service().get_customer(Request::new(request)).await.map(tonic::Response::into_inner)
     }
 
     pub(crate) async fn contact(&self, key: &str) -> Result<Contact, Status> {
-        let request =
-            GetContactRequest { workspace_id: self.workspace.to_string(), id: String::new(), salesforce_id: key.to_owned() };
+        let request = GetContactRequest {
+            workspace_id: self.workspace.to_string(),
+            id: String::new(),
+            salesforce_id: key.to_owned(),
+        };
         self.writer.customer_service().get_contact(Request::new(request)).await.map(tonic::Response::into_inner)
     }
 
@@ -162,7 +180,7 @@ pub(crate) fn lead(number: u32) -> String {
 }
 
 fn cell(action: CellAction, value: Option<value::Value>) -> Cell {
-    Cell { action: action.into(), value: value.map(|value| Value { value: Some(value) }) }
+    Cell { action: action.into(), value: value.map(|value| Value { value: Some(value) }), last_known_empty: false }
 }
 
 pub(crate) fn text(text: &str) -> Cell {
@@ -188,6 +206,11 @@ pub(crate) fn absent() -> Cell {
 
 pub(crate) fn unmapped(known: Option<&str>) -> Cell {
     cell(CellAction::Unmapped, known.map(|key| value::Value::Option(key.to_owned())))
+}
+
+/// A value without mapping, after the field was empty.
+pub(crate) fn unmapped_after_empty() -> Cell {
+    Cell { last_known_empty: true, ..unmapped(None) }
 }
 
 /// Makes a mapped batch. Fields are those of accounts or of people, mapped under version 1 unless said otherwise.
@@ -286,7 +309,12 @@ impl Batch {
     }
 
     pub(crate) fn fault(mut self, key: &str, code: &str) -> Self {
-        self.0.faults.push(RecordFault { id: key.to_owned(), code: code.to_owned(), field: "Name".to_owned(), read_seq: 0 });
+        self.0.faults.push(RecordFault {
+            id: key.to_owned(),
+            code: code.to_owned(),
+            field: "Name".to_owned(),
+            read_seq: 0,
+        });
         self
     }
 
@@ -310,9 +338,12 @@ pub(crate) fn shown(fields: &[FieldValue], field: &str) -> String {
     let found = fields.iter().find(|one| one.field == field).unwrap();
     match found.value.as_ref().and_then(|value| value.value.clone()) {
         None => String::new(),
-        Some(value::Value::Text(text) | value::Value::Option(text) | value::Value::Number(text) | value::Value::Date(text)) => {
-            text
-        }
+        Some(
+            value::Value::Text(text)
+            | value::Value::Option(text)
+            | value::Value::Number(text)
+            | value::Value::Date(text),
+        ) => text,
         Some(value::Value::Money(money)) => format!("{} {}", money.amount, money.currency_code),
         Some(value::Value::Boolean(boolean)) => boolean.to_string(),
     }

@@ -4,7 +4,9 @@ use contract::common::v1::SalesforceObject::{Account, Contact};
 use contract::event::v1::IdentityState;
 use messaging::Outcome;
 
-use crate::fixture::{House, absent, account, cells, clear, contact, euros, option, person, shown, text, unmapped};
+use crate::fixture::{
+    House, absent, account, cells, clear, contact, euros, option, person, shown, text, unmapped, unmapped_after_empty,
+};
 
 #[tokio::test]
 async fn an_older_version_loses_in_each_of_its_parts() {
@@ -101,6 +103,9 @@ async fn rule_18_an_unmapped_value_keeps_the_old_one_and_marks_the_field() {
     assert_eq!(tier().await, (String::new(), false));
     house.applied(house.batch(Account, 5).live(&key, &[text("name"), euros("1"), option("smb")])).await;
     assert_eq!(tier().await, ("smb".to_owned(), false));
+    // Between the two the field was empty, in an image that is still on its way.
+    house.applied(house.batch(Account, 7).live(&key, &[text("name"), euros("1"), unmapped_after_empty()])).await;
+    assert_eq!(tier().await, (String::new(), true));
 }
 
 #[tokio::test]

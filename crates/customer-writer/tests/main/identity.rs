@@ -17,8 +17,7 @@ async fn contacts_of(house: &House, customer: &str) -> Vec<String> {
         ..ListContactsRequest::default()
     };
     let answer = house.writer.customer_service().list_contacts(Request::new(request)).await.unwrap();
-    let mut names: Vec<_> =
-        answer.into_inner().contacts.iter().map(|contact| shown(&contact.fields, "name")).collect();
+    let mut names: Vec<_> = answer.into_inner().contacts.iter().map(|contact| shown(&contact.fields, "name")).collect();
     names.sort();
     names
 }
@@ -175,7 +174,8 @@ async fn a_contact_made_by_hand_follows_its_customer_through_a_merge() {
     let house = House::new().await;
     house.applied(house.batch(Account, 1).live(&account(1), &cells("older"))).await;
     house.applied(house.batch(Account, 2).live(&account(2), &cells("younger"))).await;
-    let (older, younger) = (house.customer(&account(1)).await.unwrap().id, house.customer(&account(2)).await.unwrap().id);
+    let (older, younger) =
+        (house.customer(&account(1)).await.unwrap().id, house.customer(&account(2)).await.unwrap().id);
     let request = CreateContactRequest {
         workspace_id: house.workspace.to_string(),
         customer_id: younger.clone(),

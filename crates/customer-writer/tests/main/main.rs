@@ -1,4 +1,5 @@
 //! The writer against real Postgres and NATS.
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod books;
 mod edits;

@@ -1,5 +1,7 @@
 //! Whatever the order of delivery, and however often: the same rows in the end.
 
+use std::collections::HashMap;
+
 use contract::common::v1::SalesforceObject::{self, Account, Contact, Lead};
 use contract::event::v1::{IdentityState, MappedBatch};
 use messaging::Outcome;
@@ -7,14 +9,16 @@ use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom as _, SliceRandom as _};
 use rand::{Rng as _, SeedableRng as _};
 
-use crate::fixture::{Batch, House, account, clear, contact, euros, lead, option, text, unmapped};
+use crate::fixture::{
+    Batch, House, account, clear, contact, euros, lead, option, text, unmapped, unmapped_after_empty,
+};
 
 const KEYS: u32 = 5;
 const STEPS: i64 = 40;
 
 /// A history of reads: each brings some records of one object as they were then.
 fn history(house: &House, random: &mut StdRng) -> Vec<MappedBatch> {
-    let mut known_tier = std::collections::HashMap::new();
+    let mut known_tier = HashMap::new();
     (1..=STEPS)
         .map(|read_seq| {
             let object = *[Account, Contact, Lead].choose(random).unwrap();
@@ -22,7 +26,10 @@ fn history(house: &House, random: &mut StdRng) -> Vec<MappedBatch> {
             numbers.shuffle(random);
             numbers.truncate(random.random_range(1..=3));
             let batch = house.batch(object, read_seq);
-            numbers.into_iter().fold(batch, |batch, number| step(batch, object, number, read_seq, &mut known_tier, random)).build()
+            numbers
+                .into_iter()
+                .fold(batch, |batch, number| step(batch, object, number, read_seq, &mut known_tier, random))
+                .build()
         })
         .collect()
 }
@@ -40,7 +47,7 @@ fn step(
     object: SalesforceObject,
     number: u32,
     read_seq: i64,
-    known_tier: &mut std::collections::HashMap<u32, &'static str>,
+    known_tier: &mut HashMap<u32, Option<&'static str>>,
     random: &mut StdRng,
 ) -> Batch {
     let key_here = key(object, number);
@@ -53,17 +60,20 @@ fn step(
         _ if object == Account => {
             // As the mapper does it: with a value that has no mapping travels the newest one that has.
             let tier = match random.random_range(0..3) {
-                0 => clear(),
-                1 => unmapped(known_tier.get(&number).copied()),
+                0 => {
+                    known_tier.insert(number, None);
+                    clear()
+                }
+                1 => match known_tier.get(&number) {
+                    Some(None) => unmapped_after_empty(),
+                    known => unmapped(known.copied().flatten()),
+                },
                 _ => {
                     let tier = *["smb", "enterprise"].choose(random).unwrap();
-                    known_tier.insert(number, tier);
+                    known_tier.insert(number, Some(tier));
                     option(tier)
                 }
             };
-            if tier == clear() {
-                known_tier.remove(&number);
-            }
             batch.live(&key_here, &[text(&format!("name {read_seq}")), euros(&format!("{read_seq}.5")), tier])
         }
         _ => {
@@ -93,6 +103,7 @@ async fn deliver_at_random(house: &House, batches: &[MappedBatch], random: &mut 
     tokio::join!(work(first), work(second));
 }
 
+#[expect(clippy::print_stdout, reason = "a failing run must say which seed repeats it")]
 async fn same_rows_in_any_order(seed: u64) {
     println!("seed {seed}");
     let mut random = StdRng::seed_from_u64(seed);
@@ -114,7 +125,7 @@ async fn same_rows_in_any_order(seed: u64) {
 
 #[tokio::test]
 async fn g2_every_batch_three_times_in_random_order_ends_as_one_clean_pass() {
-    for seed in 0..12 {
+    for seed in 0..6 {
         same_rows_in_any_order(seed).await;
     }
 }

@@ -143,11 +143,8 @@ async fn parked_records_are_asked_for_again_once_and_shown_so() {
     let house = House::new().await;
     house.applied(house.batch(Account, 5).fault(&account(1), "a").fault(&account(2), "b").fault("", "c")).await;
     let requeue = async |ids: Vec<String>| {
-        let request = RequeueParkedRecordsRequest {
-            workspace_id: house.workspace.to_string(),
-            object: Unspecified.into(),
-            ids,
-        };
+        let request =
+            RequeueParkedRecordsRequest { workspace_id: house.workspace.to_string(), object: Unspecified.into(), ids };
         let answer = house.writer.parked_service().requeue_parked_records(Request::new(request)).await.unwrap();
         answer.into_inner().records.len()
     };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use contract::common::v1::SalesforceObject::Account;
 use contract::event::v1::CustomerChanged;
-use contract::streams::{MAPPED, WRITER};
+use contract::streams::{DLQ, EVENTS, MAPPED, WRITER};
 use contract::{body, subjects};
 use domain::Object;
 use futures::StreamExt as _;
@@ -41,6 +41,7 @@ async fn what_the_mapper_publishes_becomes_a_row_and_a_change_and_the_stream_is_
     let migrate = bus(&nats, NatsUser::Migrate).await;
     messaging::setup::ensure(&migrate, 1, Some(64 * 1024 * 1024)).await.unwrap();
     let (mapper, writer) = (bus(&nats, NatsUser::Mapper).await, bus(&nats, NatsUser::Writer).await);
+    messaging::setup::verify(&writer, &[MAPPED, EVENTS, DLQ], &[WRITER]).await.unwrap();
     let observer = nats.connect(NatsUser::Observer).await.unwrap();
     let mut changes = observer.subscribe(subjects::customer(house.workspace)).await.unwrap();
     observer.flush().await.unwrap();
@@ -61,7 +62,7 @@ async fn what_the_mapper_publishes_becomes_a_row_and_a_change_and_the_stream_is_
         let change = CustomerChanged::decode(change.payload).unwrap();
         assert_eq!((change.sequence, change.fields), (1, vec!["arr".to_owned(), "tier".to_owned()]));
         testkit::eventually_true(LIMIT, "an empty stream and a dead letter", || async {
-            messages(&migrate, MAPPED.name).await == 0 && messages(&migrate, "LANESYNC_DLQ").await == 1
+            (messages(&migrate, MAPPED.name).await, messages(&migrate, DLQ.name).await) == (0, 1)
         })
         .await;
         stopping.cancel();

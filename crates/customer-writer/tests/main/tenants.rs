@@ -58,7 +58,9 @@ async fn a_purge_removes_what_came_from_salesforce_of_this_workspace_only() {
     let neighbour = WorkspaceId::generate();
     house.tell_of(neighbour, 1, 1, true, false).await;
     house.applied(house.batch(Account, 5).live(&account(1), &cells("x"))).await;
-    house.applied(house.batch(Contact, 5).live_at(&contact(1), &account(1), &person("x")).fault(&contact(2), "y")).await;
+    house
+        .applied(house.batch(Contact, 5).live_at(&contact(1), &account(1), &person("x")).fault(&contact(2), "y"))
+        .await;
     house.applied(Batch::new(neighbour, Account, 5).live(&account(1), &cells("x"))).await;
     house.tell(2, 2, false, true).await;
     let left: Vec<(String, i64)> = sqlx::query_as(

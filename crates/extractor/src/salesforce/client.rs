@@ -448,6 +448,9 @@ fn log_problem(problem: &Problem, tries: u32, template: &'static str) {
         Hint::ErrorId(error_id) => {
             tracing::warn!(template, tries, salesforce.error_id = error_id, "Salesforce failed by itself");
         }
+        _ if refusal.status == 401 => {
+            tracing::warn!(template, tries, code = refusal.code, "Salesforce refused the session");
+        }
         _ => tracing::debug!(template, tries, status = refusal.status, code = refusal.code, "Salesforce refused"),
     }
 }

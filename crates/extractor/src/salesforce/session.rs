@@ -136,6 +136,7 @@ pub(crate) enum NoToken {
 
 impl NoToken {
     fn from_status(status: &tonic::Status) -> Self {
+        tracing::warn!(code = ?status.code(), reason = Reason::of(status).map_or("none", Reason::as_str), "auth gives no token");
         match (Reason::of(status), status.code()) {
             (Some(Reason::SalesforceAuthRevoked | Reason::NotConnected), _) => Self::Revoked,
             (Some(Reason::SalesforceQuotaExhausted), _) => Self::Quota,

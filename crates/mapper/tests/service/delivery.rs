@@ -1,9 +1,12 @@
+use std::collections::BTreeMap;
+
 use contract::event::v1::{CellAction, IdentityState, RawRecord, SourceState};
 use domain::{Kind, Object};
 use serde_json::json;
 use testkit::eventually_true;
 
 use crate::world::{FIELDS, LIMIT, NAME_AND_TIER, RawChunk, World, account, chunk, deleted, id, record, tiered};
+use crate::writer::Row;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rule_01_a_newer_read_replaces_the_whole_image() {
@@ -29,8 +32,8 @@ async fn rule_06_mapped_messages_carry_no_message_id() {
     let world = World::new().await;
     world.map(Kind::Account, &NAME_AND_TIER).await;
     let same = chunk(1, vec![tiered(1, None)]);
-    world.sync(&[same.clone()]).await;
-    world.sync(&[same]).await;
+    world.sync(std::slice::from_ref(&same)).await;
+    world.sync(std::slice::from_ref(&same)).await;
     assert!(!world.writer.look().has_message_ids);
     assert_eq!(world.writer.batch_count(), 2, "the same chunk again is published again");
 }
@@ -53,7 +56,7 @@ async fn rule_12_every_raw_chunk_yields_its_batch() {
     };
 
     let unmapped_kind = chunk(1, vec![tiered(1, Some("Gold"))]);
-    world.sync(&[unmapped_kind.clone()]).await;
+    world.sync(std::slice::from_ref(&unmapped_kind)).await;
     let batch = of_chunk(&unmapped_kind);
     assert_eq!((batch.mapping_version, batch.records.len(), batch.faults.len()), (0, 0, 0), "without a mapping");
 
@@ -63,10 +66,10 @@ async fn rule_12_every_raw_chunk_yields_its_batch() {
     let stale = chunk(3, vec![tiered(1, Some("Old"))]);
     let faulty =
         chunk(10, vec![record(&account(2), json!({ "Name": null, "Tier__c": null })), record("001", json!({}))]);
-    world.sync(&[empty.clone()]).await;
+    world.sync(std::slice::from_ref(&empty)).await;
     world.sync(&[newer]).await;
-    world.sync(&[stale.clone()]).await;
-    world.sync(&[faulty.clone()]).await;
+    world.sync(std::slice::from_ref(&stale)).await;
+    world.sync(std::slice::from_ref(&faulty)).await;
 
     assert_eq!(of_chunk(&empty).records.len(), 0);
     assert_eq!(of_chunk(&stale).records[0].read_seq, 9, "a stale chunk tells what the store holds");
@@ -189,9 +192,19 @@ async fn every_chunk_three_times_in_any_order_gives_what_one_clean_pass_gives() 
     let thrice: Vec<RawChunk> = order.into_iter().map(|place| chunks[place % chunks.len()].clone()).collect();
     shuffled.sync(&thrice).await;
 
-    assert_eq!(shuffled.writer.look().rows, clean.writer.look().rows, "what the writer holds");
+    assert_eq!(held(&shuffled), held(&clean), "what the writer holds");
     assert_eq!(shuffled.open_values().await, clean.open_values().await, "the registry");
     assert_eq!(images(&shuffled).await, images(&clean).await, "the source store");
+}
+
+/// What the writer holds; of a key that is not live only what it means, since the last values of a gone record depend on
+/// which of its reads came in time.
+fn held(world: &World) -> BTreeMap<String, Row> {
+    let mut rows = world.writer.look().rows.clone();
+    for row in rows.values_mut().filter(|row| row.state != i32::from(IdentityState::Live)) {
+        row.fields.clear();
+    }
+    rows
 }
 
 async fn images(world: &World) -> Vec<(String, i64, String, String)> {

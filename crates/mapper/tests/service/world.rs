@@ -17,6 +17,7 @@ use domain::{Kind, Object, RunId, WorkspaceId};
 use mapper::{Api, Config, Mapper};
 use messaging::{Bus, Publication};
 use service::Lifecycle;
+use service::status::Board;
 use sqlx::PgPool;
 use testkit::{NatsUser, Role, TestDatabase, TestNats, eventually_true};
 use tokio::net::TcpListener;
@@ -65,7 +66,8 @@ impl World {
         let writer_url = serve(&mut tasks, tonic::service::Routes::new(ApplyServiceServer::new(writer.clone()))).await;
         let config = config(&extractor_url, &writer_url);
         let pool = database.pool(Role::Mapper).await;
-        let mapper = Arc::new(Mapper::new(&config, pool, nats.bus(NatsUser::Mapper).await).unwrap());
+        let mapper =
+            Arc::new(Mapper::new(&config, pool, nats.bus(NatsUser::Mapper).await, Board::new("mapper", "0")).unwrap());
         let world = Self {
             workspace: WorkspaceId::generate(),
             api: Api::new(Arc::clone(&mapper)),
@@ -222,9 +224,9 @@ impl World {
 
     /// Publishes chunks and waits until the writer had a batch for each.
     pub(crate) async fn sync(&self, chunks: &[RawChunk]) {
-        let expected = self.writer.batch_count() + chunks.len();
+        let expected = self.writer.live_count() + chunks.len();
         self.publish_all(chunks).await;
-        eventually_true(LIMIT, "every chunk reaches the writer", async || self.writer.batch_count() >= expected).await;
+        eventually_true(LIMIT, "every chunk reaches the writer", async || self.writer.live_count() >= expected).await;
     }
 
     /// Publishes any bytes on the subject of raw accounts.

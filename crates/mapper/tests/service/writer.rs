@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use contract::common::v1 as common;
-use contract::event::v1::{CellAction, ChunkRef, MappedBatch, MappedRecord};
+use contract::event::v1::{CellAction, ChunkRef, MappedBatch, MappedRecord, RunMode};
 use contract::writer::v1::apply_service_server::ApplyService;
 use contract::writer::v1::{
     AppliedChunk, Counts, GetCountsRequest, ListAccountContactsRequest, ListAccountContactsResponse,
@@ -62,6 +62,11 @@ impl Writer {
 
     pub(crate) fn value(&self, id: &str, field: &str) -> Option<String> {
         self.field(id, field).value
+    }
+
+    /// Batches that no replay made.
+    pub(crate) fn live_count(&self) -> usize {
+        self.look().batches.iter().filter(|batch| batch.mode() != RunMode::Replay).count()
     }
 
     pub(crate) fn batch_count(&self) -> usize {
