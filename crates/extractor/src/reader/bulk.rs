@@ -8,11 +8,11 @@ use domain::{Object, SalesforceId};
 use reqwest::Method;
 use serde::Deserialize;
 use tokio::task::JoinSet;
-use tracing::{Instrument, info_span};
+use tracing::{Instrument, Span};
 
 use super::TurnError;
 use super::fields::Prepared;
-use super::page::{BookEntry, PageRead, RunRef};
+use super::page::{BookEntry, PageRead, RunRef, page_span};
 use super::turn::{Step, Turn};
 use crate::describe::Freshness;
 use crate::record::layout::Layout;
@@ -48,6 +48,7 @@ struct ResultPage {
     next: Option<String>,
     server_time: Stamp,
     began: Instant,
+    span: Span,
 }
 
 impl Turn {
@@ -165,9 +166,7 @@ impl Turn {
                     vec![BookEntry::Work(object, Some(work.clone()))]
                 };
                 let page = PageRead { object, records, read_seq: job.read_seq, read_at: began, began: result.began };
-                let span =
-                    info_span!("page", otel.name = format!("lanesync.page {object}"), lanesync.object = object.token());
-                self.enter_page(run, &prepared, page, entries).instrument(span).await?;
+                self.enter_page(run, &prepared, page, entries).instrument(result.span.clone()).await?;
             }
             if is_last {
                 self.remove_job(&job).await;
@@ -193,7 +192,8 @@ impl Turn {
         });
         let path =
             client.path(&format!("jobs/query/{}/results?maxRecords={rows}{}", job.id, locator.unwrap_or_default()));
-        downloads.spawn(async move { fetch_results(&client, &session, &layout, path).await }.in_current_span());
+        let span = page_span(layout.object());
+        downloads.spawn(async move { fetch_results(&client, &session, &layout, path).await }.instrument(span));
     }
 
     /// Removes a job that is read. Salesforce removes it by itself after a week, so a failure is no matter.
@@ -229,6 +229,7 @@ async fn fetch_results(
                     next: next.map(str::to_owned),
                     server_time: answer.server_time,
                     began,
+                    span: Span::current(),
                 });
             }
             Ok(_) => AnswerInvalid::RowCount,

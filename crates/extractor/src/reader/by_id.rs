@@ -6,11 +6,12 @@ use std::time::Instant;
 
 use contract::writer::v1::ListAccountContactsRequest;
 use domain::{Object, SalesforceId};
+use tracing::Instrument;
 
 use super::TurnError;
 use super::fields::Prepared;
 use super::memory::lock;
-use super::page::{BookEntry, PageRead, RunRef};
+use super::page::{BookEntry, PageRead, RunRef, page_span};
 use super::turn::{Step, Turn};
 use crate::describe::Freshness;
 use crate::record::{Parent, Record, Records, State, page};
@@ -43,10 +44,13 @@ impl Turn {
         let prepared = self.prepare(object, Freshness::Minutes).await?;
         let batch = &wanted[..wanted.len().min(ids_per_query(&prepared))];
         let ids: Vec<SalesforceId> = batch.iter().map(|wanted| wanted.id.clone()).collect();
-        let mut page = self.fetch_by_ids(&prepared, &ids).await?;
-        page.records.records.extend(absent(batch, &page.records));
-        let entries = vec![BookEntry::NoLongerPending(object, ids)];
-        self.enter_page(run, &prepared, page, entries).await?;
+        let read = async {
+            let mut page = self.fetch_by_ids(&prepared, &ids).await?;
+            page.records.records.extend(absent(batch, &page.records));
+            let entries = vec![BookEntry::NoLongerPending(object, ids.clone())];
+            self.enter_page(run, &prepared, page, entries).await
+        };
+        read.instrument(page_span(object)).await?;
         Ok(Step::Progress)
     }
 

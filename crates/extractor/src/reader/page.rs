@@ -12,6 +12,7 @@ use contract::{body, streams, subjects};
 use domain::{Object, RunId, SalesforceId};
 use messaging::Publication;
 use sqlx::PgConnection;
+use tracing::{Span, info_span};
 
 use super::TurnError;
 use super::fields::Prepared;
@@ -45,6 +46,20 @@ pub(crate) struct PageRead {
     pub(crate) read_seq: i64,
     pub(crate) read_at: Stamp,
     pub(crate) began: Instant,
+}
+
+/// Begins the trace of a page: one from the HTTP call to the row in Postgres, linked to its run.
+pub(crate) fn page_span(object: Object) -> Span {
+    let span = info_span!(
+        parent: None,
+        "page",
+        otel.name = format!("lanesync.page {object}"),
+        lanesync.object = object.token(),
+        lanesync.page.number = tracing::field::Empty,
+        lanesync.page.records = tracing::field::Empty,
+    );
+    span.follows_from(Span::current());
+    span
 }
 
 /// What the transaction of a page writes beside its manifest.
@@ -101,6 +116,7 @@ impl Turn {
         let object = page.object;
         let count = page.records.len();
         let number = self.next_page(run.id, object).await?;
+        Span::current().record("lanesync.page.number", number).record("lanesync.page.records", count);
         let published = self.fingerprints(prepared.list_version, &page);
         let reference = ChunkRef {
             workspace_id: self.workspace.id.to_string(),

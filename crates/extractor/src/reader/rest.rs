@@ -4,12 +4,12 @@ use std::time::Instant;
 
 use domain::Object;
 use tokio::task::JoinSet;
-use tracing::{Instrument, info_span};
+use tracing::{Instrument, Span};
 
 use super::TurnError;
 use super::fields::Prepared;
 use super::memory::{Locator, lock};
-use super::page::{BookEntry, PageRead, RunRef};
+use super::page::{BookEntry, PageRead, RunRef, page_span};
 use super::turn::{Step, Turn};
 use crate::describe::Freshness;
 use crate::record::page::{self, Page};
@@ -32,6 +32,7 @@ pub(crate) struct Fetched {
     server_time_at_start: Stamp,
     order: PageOrder,
     began: Instant,
+    span: Span,
 }
 
 impl Turn {
@@ -80,9 +81,7 @@ impl Turn {
                 read_at: fetched.server_time,
                 began: fetched.began,
             };
-            let span =
-                info_span!("page", otel.name = format!("lanesync.page {object}"), lanesync.object = object.token());
-            self.enter_page(run, &prepared, page, entries).instrument(span).await?;
+            self.enter_page(run, &prepared, page, entries).instrument(fetched.span).await?;
             lock(&self.memory).invalid_pages = 0;
             self.remember_locator(run, object, &prepared, &work, next.as_ref(), query_began);
 
@@ -152,6 +151,8 @@ impl Turn {
         order: PageOrder,
     ) {
         let (reader, session, layout) = (self.reader.clone(), self.session.clone(), prepared.layout.clone());
+        let span = page_span(layout.object());
+        let page_span = span.clone();
         let fetch = async move {
             let began = Instant::now();
             let read_seq = store::next_read_seq(&mut *reader.pool.acquire().await?).await?;
@@ -164,9 +165,10 @@ impl Turn {
                 server_time_at_start: answer.server_time_at_start,
                 order,
                 began,
+                span: page_span,
             })
         };
-        downloads.spawn(fetch.in_current_span());
+        downloads.spawn(fetch.instrument(span));
     }
 
     /// Returns what the books get once a span is read.

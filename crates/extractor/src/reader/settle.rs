@@ -187,7 +187,8 @@ impl Turn {
         let workspace = self.workspace.id;
         let mut tx = store::begin(&self.reader.pool, workspace).await?;
         let stuck = manifest::stuck(&mut tx, workspace, run.id, overdue).await?;
-        if stuck.is_empty() {
+        // While chunks wait at the broker nothing is lost, only late: reading again would make it later.
+        if stuck.is_empty() || !self.queue_is_empty().await {
             return Ok(());
         }
         self.check_hold(&mut tx).await?;
@@ -208,6 +209,14 @@ impl Turn {
             tracing::warn!(lanesync.run.id = %run.id, chunks, "chunks never reached the writer; reading their records again");
         }
         Ok(())
+    }
+
+    /// Whether every raw chunk was taken from the broker. Its counters decide nothing but this wait.
+    async fn queue_is_empty(&self) -> bool {
+        match self.reader.bus.context().get_stream(streams::RAW.name).await {
+            Ok(stream) => stream.cached_info().state.messages == 0,
+            Err(_) => false,
+        }
     }
 
     /// Tells listeners where a run stands. Losing one only delays what they show.
