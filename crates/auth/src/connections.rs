@@ -56,7 +56,7 @@ impl Connections {
     /// # Errors
     /// [`ConnectionError`].
     pub async fn read(&self, id: WorkspaceId) -> Result<(Connection, Standing), ConnectionError> {
-        let mut conn = self.store.begin(id).await?;
+        let mut conn = self.store.begin_reading(id).await?;
         let standing = workspace::standing(&mut conn, id).await?.ok_or(ConnectionError::UnknownWorkspace(id))?;
         let connection = connection::read(&mut conn, id).await?.ok_or(ConnectionError::NotConnected(id))?;
         Ok((connection, standing))
@@ -71,7 +71,7 @@ impl Connections {
         after: WorkspaceId,
         limit: i64,
     ) -> Result<Vec<(WorkspaceId, Connection, Standing)>, ConnectionError> {
-        let mut conn = self.store.pool().begin().await?;
+        let mut conn = self.store.begin_reading(after).await?;
         let mut listed = Vec::new();
         for id in workspace::ever_connected(&mut conn, after, limit).await? {
             // Row security shows one workspace at a time; ids come from a table that holds nothing else.

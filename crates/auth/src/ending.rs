@@ -20,7 +20,7 @@ use crate::store::connection;
 use crate::store::ending::Due;
 use crate::store::state::{self, Delivery};
 use crate::store::token::{self, TokenRow};
-use crate::store::workspace::{self, GrantState, Standing};
+use crate::store::workspace::{self, GrantState};
 use crate::store::{Store, StoreError, audit, ending, push, traffic};
 use crate::vault::{DataKey, KeyRing, OpenError};
 
@@ -73,6 +73,11 @@ impl Endings {
         Ok(())
     }
 
+    /// Has what is due looked at now.
+    pub fn nudge(&self) {
+        self.nudges.ending.notify_one();
+    }
+
     async fn tick(&self) -> Result<(), StoreError> {
         let mut conn = self.store.pool().acquire().await?;
         let due = ending::take_due(&mut conn, Timestamp::now(), LEASE, BATCH).await?;
@@ -108,12 +113,13 @@ impl Endings {
         let mut conn = self.store.begin(workspace).await?;
         let Some(standing) = workspace::standing(&mut conn, workspace).await? else { return Ok(Rest::Nothing) };
         let stopped = standing.stopped || traffic::is_stopped(&mut conn).await?;
-        let others = token::others(&mut conn, workspace, standing.connection, Timestamp::now()).await?;
+        let connections = token::connections(&mut conn, workspace).await?;
         conn.commit().await?;
 
         let mut rest = Rest::Nothing;
-        for (other, undecided) in others {
-            if stopped || undecided || self.end_token(workspace, &standing, other).await? == Rest::Something {
+        // The current one is left alone without a lock; if it ends meanwhile, whoever ends it asks for another look.
+        for connection in connections.into_iter().filter(|id| standing.connection != Some(*id)) {
+            if self.end_token(workspace, connection, stopped).await? == Rest::Something {
                 rest = Rest::Something;
             }
         }
@@ -123,14 +129,23 @@ impl Endings {
         Ok(rest)
     }
 
-    /// Revokes a token at Salesforce, then destroys its key.
-    async fn end_token(&self, workspace: WorkspaceId, standing: &Standing, id: Uuid) -> Result<Rest, StoreError> {
+    /// Revokes the token of a connection that does not count at Salesforce, then destroys its key.
+    async fn end_token(&self, workspace: WorkspaceId, id: Uuid, stopped: bool) -> Result<Rest, StoreError> {
         let now = Timestamp::now();
         let mut conn = self.store.begin(workspace).await?;
         // A refresh that began before the end holds the lock; what it stores must be what we revoke.
         let Some(row) = token::lock(&mut conn, workspace, id).await? else { return Ok(Rest::Nothing) };
+        // Asked with the lock in hand: who makes it the connection needs the same lock, so it can't become it now.
+        let standing = workspace::standing(&mut conn, workspace).await?;
+        let current = standing.and_then(|standing| standing.connection);
+        if current == Some(id) {
+            return Ok(Rest::Nothing);
+        }
+        if stopped || row.adopt_until.is_some_and(|until| until > now) {
+            return Ok(Rest::Something);
+        }
         token::begin_revoking(&mut conn, &row.place, now).await?;
-        let current = match standing.connection {
+        let current = match current {
             Some(current) => token::read(&mut conn, workspace, current).await?,
             None => None,
         };

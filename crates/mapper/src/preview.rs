@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use contract::common::v1 as common;
 use contract::mapper::v1::{MappingPreview, PreviewSample, UnreadField};
-use domain::{Epoch, Kind, Object, WorkspaceId};
-use mapping::{Compiled, Mapped, Reader, changes, is_touched};
+use domain::{CurrencyCode, Epoch, Kind, Object, WorkspaceId};
+use mapping::{Compiled, KindMapping, Mapped, Reader, changes, is_touched};
 use sqlx::PgConnection;
 
 use crate::lists::{ListCache, Lists};
@@ -63,8 +63,17 @@ pub(crate) async fn pass(
     for field in &refed {
         pass.recounted.insert(field.clone(), ValueCounts::new());
     }
+    let (before, after) = (differing(old, new, kind), differing(new, old, kind));
+    if before.entries.is_empty() && after.entries.is_empty() {
+        return Ok(pass);
+    }
     for object in kind.objects() {
-        let sides = Sides { object: *object, old: old.compiled(*object), new: new.compiled(*object) };
+        let sides = Sides {
+            object: *object,
+            before: before.compile(*object),
+            after: after.compile(*object),
+            whole: new.compiled(*object),
+        };
         let mut after = String::new();
         loop {
             let rows = source::page(conn, workspace, *object, epoch, &after, PAGE).await?;
@@ -79,31 +88,44 @@ pub(crate) async fn pass(
     Ok(pass)
 }
 
+/// Returns the entries of `these` that `those` lacks or has otherwise: only they can treat a record differently.
+fn differing(these: &Rules, those: &Rules, kind: Kind) -> KindMapping {
+    let (these, those) = (these.kind(kind), those.kind(kind));
+    let differs = |entry: &&mapping::Entry| those.entry(entry.field.as_str()) != Some(*entry);
+    KindMapping { entries: these.mapping.entries.iter().filter(differs).cloned().collect(), ..these.mapping.clone() }
+}
+
 struct Sides<'r> {
     object: Object,
-    old: &'r Compiled,
-    new: &'r Compiled,
+    /// What differs, as it is.
+    before: Compiled,
+    /// What differs, as it will be.
+    after: Compiled,
+    /// The whole new mapping: a record with a fault anywhere is parked, so nothing of it changes.
+    whole: &'r Compiled,
 }
 
 impl Sides<'_> {
     fn look_at(&self, rows: &[Stored], lists: &Lists, pass: &mut Pass) {
-        let mut readers: HashMap<(i64, Option<&str>), (Reader<'_>, Reader<'_>)> = HashMap::new();
+        let mut readers: HashMap<(i64, Option<&str>), [Reader<'_>; 3]> = HashMap::new();
         for row in rows.iter().filter(|row| row.image.is_live()) {
+            self.recount(row, pass);
             let key = (row.image.field_list_version, row.image.currency.as_deref());
-            let (old, new) = readers.entry(key).or_insert_with(|| {
+            let [before, after, whole] = readers.entry(key).or_insert_with(|| {
                 let fields = lists.get(&key.0).map(AsRef::as_ref).unwrap_or_default();
-                let currency = key.1.and_then(|code| code.parse().ok());
-                let names = || fields.iter().map(String::as_str);
-                (self.old.reader(names(), currency.clone()), self.new.reader(names(), currency))
+                let currency: Option<CurrencyCode> = key.1.and_then(|code| code.parse().ok());
+                [&self.before, &self.after, self.whole]
+                    .map(|compiled| compiled.reader(fields.iter().map(String::as_str), currency.clone()))
             });
-            let before = mapped(self.old, old, row);
-            let after = mapped(self.new, new, row);
-            if !is_touched((self.old, &before), (self.new, &after)) {
-                self.recount(row, pass);
+            let before = mapped(&self.before, before, row);
+            let after = mapped(&self.after, after, row);
+            let (before, after) = ((&self.before, &before), (&self.after, &after));
+            if !is_touched(before, after) {
                 continue;
             }
             pass.touched += 1;
-            let changed = changes((self.old, &before), (self.new, &after));
+            let is_parked = !whole.map(&row.image.text).faults.is_empty();
+            let changed = if is_parked { Vec::new() } else { changes(before, after) };
             pass.changed += i64::from(!changed.is_empty());
             for change in changed {
                 if pass.samples.len() < SAMPLES {
@@ -116,7 +138,6 @@ impl Sides<'_> {
                     });
                 }
             }
-            self.recount(row, pass);
         }
     }
 
@@ -124,8 +145,8 @@ impl Sides<'_> {
         if pass.recounted.is_empty() {
             return;
         }
-        for seen in self.new.options_of(&row.image.text) {
-            let field = self.new.entries()[seen.cell].field.as_str();
+        for seen in self.after.options_of(&row.image.text) {
+            let field = self.after.entries()[seen.cell].field.as_str();
             let Some(counts) = pass.recounted.get_mut(field) else { continue };
             let distinct: BTreeSet<&str> = seen.values.iter().map(AsRef::as_ref).collect();
             for value in distinct {

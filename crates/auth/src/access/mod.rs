@@ -241,13 +241,13 @@ impl std::fmt::Debug for Tokens {
 impl Inner {
     /// Returns the token that the store calls the newest, from memory if it was opened before.
     async fn look(&self, workspace: WorkspaceId, rejected: i64) -> Result<Found, AccessError> {
-        let mut conn = self.store.begin(workspace).await?;
+        let mut conn = self.store.begin_reading(workspace).await?;
         let standing = workspace::standing(&mut conn, workspace).await?;
         let connection = usable(workspace, standing, traffic::is_stopped(&mut conn).await?)?;
         let row = token::read(&mut conn, workspace, connection).await?;
         conn.commit().await?;
 
-        let row = row.ok_or(AccessError::NotConnected(workspace))?;
+        let row = row.ok_or(StoreError::Impossible { table: "auth.token", workspace })?;
         if row.dead {
             return Ok(Found::Dead(connection));
         }

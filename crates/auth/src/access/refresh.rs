@@ -45,9 +45,8 @@ impl Inner {
         // Longer than any holder may take, shorter than for ever.
         sqlx::query!("set local lock_timeout = '25s'").execute(&mut *holder).await?;
         let current = self.current_connection(&mut holder, workspace).await?;
-        let Some(row) = token::lock(&mut holder, workspace, current).await? else {
-            return Err(AccessError::NotConnected(workspace));
-        };
+        // Gone between the two statements: the connection has ended, and the caller looks again.
+        let Some(row) = token::lock(&mut holder, workspace, current).await? else { return Ok(()) };
         // Looked at again with the lock in hand: a disconnect or reconnect may have come while we waited.
         if self.current_connection(&mut holder, workspace).await? != current || row.dead {
             return Ok(());

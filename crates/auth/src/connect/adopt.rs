@@ -34,6 +34,7 @@ impl Inner {
             // The token endpoint's reader refuses a grant without them.
             return Err(impossible.into());
         };
+        let now = Timestamp::now();
         let mut row = TokenRow {
             place: Place { workspace: wish.workspace, connection, epoch: 0 },
             flow,
@@ -45,12 +46,12 @@ impl Inner {
             refresh: None,
             access: None,
             dead: false,
+            adopt_until: Some(now + UNADOPTED_LIFE),
             revoke_since: None,
         };
         self.seal(&mut row, 0, &grant);
-        let now = Timestamp::now();
         let mut conn = self.store.begin(wish.workspace).await?;
-        token::put(&mut conn, &row, Some(now + UNADOPTED_LIFE), now).await?;
+        token::put(&mut conn, &row, now).await?;
         ending::ask(&mut conn, wish.workspace, now + UNADOPTED_LIFE).await?;
         conn.commit().await?;
 
@@ -104,6 +105,7 @@ impl Inner {
         standing.revision += 1;
         standing.grant = GrantState::Active;
         standing.connection = Some(row.place.connection);
+        row.adopt_until = None;
         self.seal(&mut row, standing.epoch, grant);
         let connection = Connection {
             id: row.place.connection,
@@ -125,7 +127,7 @@ impl Inner {
         };
         workspace::save(&mut conn, workspace, &standing).await?;
         connection::save(&mut conn, workspace, &connection).await?;
-        token::put(&mut conn, &row, None, now).await?;
+        token::put(&mut conn, &row, now).await?;
         schedule::set(&mut conn, workspace, now + Timing::default().idle).await?;
         state::tell(&mut conn, workspace, Delivery::NewestOnly, now).await?;
         // The connection before, if any, is over: its tokens go.

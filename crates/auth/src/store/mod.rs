@@ -72,4 +72,14 @@ impl Store {
         service::postgres::in_workspace(&mut transaction, workspace).await?;
         Ok(transaction)
     }
+
+    /// As [`Self::begin`], for reading only: all reads see one moment, so what they say fits together.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn begin_reading(&self, workspace: WorkspaceId) -> Result<Transaction<'static, Postgres>, StoreError> {
+        let mut transaction = self.pool.begin_with("begin isolation level repeatable read read only").await?;
+        service::postgres::in_workspace(&mut transaction, workspace).await?;
+        Ok(transaction)
+    }
 }

@@ -33,6 +33,8 @@ pub struct TokenRow {
     pub access: Option<Sealed>,
     /// Salesforce said that the grant is dead.
     pub dead: bool,
+    /// Until then the tokens may still become a connection.
+    pub adopt_until: Option<Timestamp>,
     /// When the first attempt to revoke was made.
     pub revoke_since: Option<Timestamp>,
 }
@@ -64,6 +66,7 @@ struct Columns {
     refresh_token: Option<Vec<u8>>,
     access_token: Option<Vec<u8>>,
     dead: bool,
+    adopt_until: Option<chrono::DateTime<chrono::Utc>>,
     revoke_since: Option<chrono::DateTime<chrono::Utc>>,
 }
 
@@ -84,20 +87,15 @@ impl TryFrom<Columns> for TokenRow {
             refresh: row.refresh_token.map(Sealed),
             access: row.access_token.map(Sealed),
             dead: row.dead,
+            adopt_until: row.adopt_until.map(from_db),
             revoke_since: row.revoke_since.map(from_db),
         })
     }
 }
 
 /// Stores the tokens of a new grant under a new generation, whatever `row` says of it. Sealed for the epoch that a
-/// connection begins, or for epoch 0 while it is not decided whether there will be one (until `adopt_until`); a second
-/// call replaces that.
-pub async fn put(
-    conn: &mut PgConnection,
-    row: &TokenRow,
-    adopt_until: Option<Timestamp>,
-    now: Timestamp,
-) -> Result<(), StoreError> {
+/// connection begins, or for epoch 0 while it is not decided whether there will be one; a second call replaces that.
+pub async fn put(conn: &mut PgConnection, row: &TokenRow, now: Timestamp) -> Result<(), StoreError> {
     sqlx::query!(
         r#"
         insert into auth.token
@@ -125,7 +123,7 @@ pub async fn put(
         row.key.bytes,
         row.refresh.as_ref().map(|sealed| sealed.0.as_slice()),
         row.access.as_ref().map(|sealed| sealed.0.as_slice()),
-        adopt_until.map(to_db),
+        row.adopt_until.map(to_db),
     )
     .execute(conn)
     .await?;
@@ -154,7 +152,7 @@ pub async fn read(
         Columns,
         r#"
         select workspace_id, connection_id, epoch, flow, login_url, org_id, instance_url, generation, kek_id,
-               wrapped_key, refresh_token, access_token, dead, revoke_since
+               wrapped_key, refresh_token, access_token, dead, adopt_until, revoke_since
           from auth.token
          where workspace_id = $1 and connection_id = $2
         "#,
@@ -179,7 +177,7 @@ pub async fn lock(
         Columns,
         r#"
         select workspace_id, connection_id, epoch, flow, login_url, org_id, instance_url, generation, kek_id,
-               wrapped_key, refresh_token, access_token, dead, revoke_since
+               wrapped_key, refresh_token, access_token, dead, adopt_until, revoke_since
           from auth.token
          where workspace_id = $1 and connection_id = $2
            for update
@@ -193,27 +191,14 @@ pub async fn lock(
     .transpose()
 }
 
-/// Returns the connections that have tokens and are not the current one, each with whether it may still become it.
-pub async fn others(
-    conn: &mut PgConnection,
-    workspace: WorkspaceId,
-    current: Option<Uuid>,
-    now: Timestamp,
-) -> Result<Vec<(Uuid, bool)>, StoreError> {
-    let rows = sqlx::query!(
-        r#"
-        select connection_id, coalesce(adopt_until > $3, false) as "undecided!"
-          from auth.token
-         where workspace_id = $1 and connection_id is distinct from $2
-         order by connection_id
-        "#,
+/// Returns the connections that have tokens. Which of them counts is asked with [`lock`] in hand.
+pub async fn connections(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<Vec<Uuid>, StoreError> {
+    Ok(sqlx::query_scalar!(
+        "select connection_id from auth.token where workspace_id = $1 order by connection_id",
         workspace.0,
-        current,
-        to_db(now),
     )
     .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().map(|row| (row.connection_id, row.undecided)).collect())
+    .await?)
 }
 
 /// Writes what a refresh brought and returns its generation, or `None` if somebody else refreshed meanwhile.

@@ -276,6 +276,29 @@ async fn a_grant_that_became_no_connection_is_revoked_at_salesforce() {
     replica.connect(&world, workspace).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_grant_that_becomes_the_connection_is_never_taken_for_a_leftover() {
+    let world = World::new().await;
+    let mut replica = world.replica().await;
+    let _others = [world.replica().await, world.replica().await];
+    let mut restless = tokio::task::JoinSet::new();
+    for _ in 0..2 {
+        let admin = world.admin.clone();
+        let nudges = replica.auth.endings.clone();
+        restless.spawn(async move {
+            loop {
+                sqlx::query("update auth.ending set next_attempt_at = now()").execute(&admin).await.unwrap();
+                nudges.nudge();
+            }
+        });
+    }
+    for _ in 0..30 {
+        let workspace = replica.connected(&world).await;
+        assert!(replica.token(workspace, 0).await.is_ok());
+    }
+    assert_eq!(world.sim.stats().calls_of(Endpoint::Revoke), 0);
+}
+
 #[tokio::test]
 async fn s27_flows_that_lead_nowhere_are_limited_and_finished_ones_are_not() {
     let world = World::new().await;
