@@ -50,13 +50,13 @@ impl Commands {
     /// The next turn asks the mapper what it needs. An object that is mapped for the first time is one to load from now on.
     async fn read_fields(&self, workspace: WorkspaceId, wanted: &ReadFieldsCommand) -> Result<(), StoreError> {
         let mut tx = store::begin(&self.reader.pool, workspace).await?;
+        store::workspace::wake(&mut tx, workspace).await?;
         let known = store::workspace::load(&mut tx, workspace).await?;
         if let (Some(known), Ok(object)) =
             (known.filter(|known| known.first_sync_started), convert::object(wanted.object))
         {
             store::coverage::ensure(&mut tx, workspace, object, known.epoch).await?;
         }
-        store::workspace::wake(&mut tx, workspace).await?;
         tx.commit().await?;
         Ok(())
     }

@@ -21,13 +21,13 @@ pub(crate) async fn refetch(
 ) -> Result<Option<RunId>, StoreError> {
     let ids: Vec<SalesforceId> = ids.iter().filter(|id| id.prefix() == object.id_prefix()).cloned().collect();
     let mut tx = store::begin(&reader.pool, workspace).await?;
+    store::workspace::wake(&mut tx, workspace).await?;
     let known = store::workspace::load(&mut tx, workspace).await?;
     let Some(known) = known.filter(|known| known.connected && !ids.is_empty()) else { return Ok(None) };
     let work = Work::begin(Purpose::Refetch, Scan::default());
     let created = create(&mut tx, workspace, known.epoch, Purpose::Refetch, &[(object, work)], None).await?;
     let (Creation::Created(run) | Creation::Running(run) | Creation::Repeated(run)) = created;
     pending::add(&mut tx, workspace, run, object, Cause::Refetch, &ids).await?;
-    store::workspace::wake(&mut tx, workspace).await?;
     tx.commit().await?;
     Ok(Some(run))
 }

@@ -177,7 +177,7 @@ async fn case_70_a_vanished_job_is_made_again_and_zero_rows_are_none() {
         if let Some(newline) = newline {
             world.sim.fault(FaultRule::always(Endpoint::BulkResults, Fault::EmptyResult { newline }));
         }
-        world.sim.fault(FaultRule::once(Endpoint::BulkCreate, Fault::Delay { ms: 400 }));
+        world.sim.fault(FaultRule::once(Endpoint::BulkCreate, Fault::Delay { ms: 3_000 }));
         let asked = world.ask(Default::default(), ACCOUNT).await.unwrap();
         world.add_reader();
         testkit::eventually_true(crate::world::LIMIT, "the count", || async {

@@ -83,8 +83,6 @@ async fn case_28_a_hidden_object_is_paused_and_the_others_go_on() {
     let run = world.poll(&[]).await;
     assert_eq!(run.phase(), RunPhase::Completed);
     assert!(world.lane.record(Object::Account, &fresh.to_string()).is_some());
-    let paused = |object: Object| async move { object };
-    let _ = paused;
     let reason = world.coverage(Object::Lead).await.paused_reason;
     assert!(["object_not_visible", "not_found"].contains(&reason.as_str()), "{reason}");
     assert_eq!(world.coverage(Object::Contact).await.paused_reason, "");

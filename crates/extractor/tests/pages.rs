@@ -65,7 +65,7 @@ async fn case_20_a_crash_amid_ten_thousand_rows_of_one_second_resumes_by_the_pai
 async fn case_21_records_edited_and_deleted_between_pages_are_not_lost() {
     let mut world = Choice::seeded(900, 0, 0).paced(|pace| pace.quantum = 1).start_idle().await;
     world.sim.fault(FaultRule::always(Endpoint::Query, Fault::ShrinkPages { rows: 200 }));
-    world.sim.fault(FaultRule::once(Endpoint::QueryMore, Fault::Delay { ms: 700 }));
+    world.sim.fault(FaultRule::once(Endpoint::QueryMore, Fault::Delay { ms: 3_000 }));
     let asked = world.ask(Default::default(), ACCOUNT).await.unwrap();
     world.add_reader();
     testkit::eventually_true(crate::world::LIMIT, "a first page", || async { world.lane.arrived() >= 200 }).await;

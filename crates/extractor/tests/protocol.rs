@@ -37,19 +37,14 @@ async fn a_kill_between_publish_and_commit_reads_the_page_again_under_a_new_numb
     let pace = choice.pace.clone();
     let mut world = choice.start_idle().await;
     let asked = world.ask(Default::default(), ACCOUNT).await.unwrap();
-    // The books can't take the page: its chunks are published, its manifest is not.
     let admin = world.admin().await;
-    let mut lock = admin.begin().await.unwrap();
-    sqlx::query("lock table extractor.manifest in access exclusive mode").execute(&mut *lock).await.unwrap();
-    world.lane.hold_back(false);
-    // Turns begin with a look at the manifest, so the lock is taken once the turn has begun.
-    lock.rollback().await.unwrap();
-    world.sim.fault(FaultRule::once(Endpoint::Query, Fault::Delay { ms: 600 }).on_object("Account").after(1));
+    world.sim.fault(FaultRule::once(Endpoint::Query, Fault::Delay { ms: 4_000 }).on_object("Account").after(1));
     world.add_reader();
     testkit::eventually_true(LIMIT, "the page to be asked for", || async {
         world.run(&asked.run_id).await.objects[0].expected.is_some()
     })
     .await;
+    // The books can't take the page: its chunks are published, its manifest is not.
     let mut lock = admin.begin().await.unwrap();
     sqlx::query("lock table extractor.manifest in access exclusive mode").execute(&mut *lock).await.unwrap();
     testkit::eventually_true(LIMIT, "chunks without books", || async { world.lane.arrived() >= 400 }).await;
@@ -70,28 +65,24 @@ async fn a_kill_between_publish_and_commit_reads_the_page_again_under_a_new_numb
 async fn a_reader_that_lost_its_lease_writes_nothing_more() {
     let mut world = Choice::seeded(400, 0, 0).start_idle().await;
     let asked = world.ask(Default::default(), ACCOUNT).await.unwrap();
-    world.sim.fault(FaultRule::once(Endpoint::Query, Fault::Delay { ms: 800 }).on_object("Account").after(1));
+    world.sim.fault(FaultRule::once(Endpoint::Query, Fault::Delay { ms: 1_500 }).on_object("Account").after(1));
+    let admin = world.admin().await;
     world.add_reader();
-    testkit::eventually_true(LIMIT, "the page to be asked for", || async {
-        world.run(&asked.run_id).await.objects[0].expected.is_some()
-    })
-    .await;
-    // Somebody else takes the lease while the page is on its way.
-    let fence: i64 = sqlx::query_scalar("update extractor.workspace set fence = fence + 1 returning fence")
-        .fetch_one(&world.admin().await)
+    let number_taken = || async {
+        sqlx::query_scalar::<_, bool>("select is_called from extractor.read_seq").fetch_one(&admin).await.unwrap()
+    };
+    testkit::eventually_true(LIMIT, "the page to be asked for", number_taken).await;
+    // Somebody else takes the lease while the page is on its way, and never shows a sign of life.
+    sqlx::query("update extractor.workspace set fence = fence + 1, reader_until = now(), due_at = now()")
+        .execute(&admin)
         .await
         .unwrap();
-    testkit::eventually_true(LIMIT, "the old reader's chunks", || async { world.lane.arrived() >= 400 }).await;
-    let entered: i64 =
-        sqlx::query_scalar("select count(*) from extractor.manifest").fetch_one(&world.admin().await).await.unwrap();
-    assert_eq!(entered, 0, "fence {fence} forbids it");
-    // The usurper never shows a sign of life: its lease ends and the work goes on.
-    sqlx::query("update extractor.workspace set reader_until = now(), due_at = now()")
-        .execute(&world.admin().await)
-        .await
-        .unwrap();
+    let lost: i64 = sqlx::query_scalar("select last_value from extractor.read_seq").fetch_one(&admin).await.unwrap();
     let run = world.ended(&asked.run_id).await;
     assert_eq!((run.phase(), run.objects[0].read), (RunPhase::Completed, 400));
+    let entered: Vec<i64> =
+        sqlx::query_scalar("select read_seq from extractor.manifest").fetch_all(&admin).await.unwrap();
+    assert!(entered.len() == 2 && entered.iter().all(|read_seq| *read_seq > lost), "{entered:?} after {lost}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -57,6 +57,7 @@ impl SyncApi {
 
     async fn cancel(&self, workspace: WorkspaceId, run: RunId) -> Result<(), StoreError> {
         let mut tx = store::begin(&self.reader.pool, workspace).await?;
+        store::workspace::wake(&mut tx, workspace).await?;
         if store::run::set_phase(&mut tx, workspace, run, Phase::Cancelled, "cancelled").await?
             && let Some(cancelled) = store::run::load(&mut tx, workspace, run).await?
         {
@@ -68,7 +69,6 @@ impl SyncApi {
                 coverage::set_paused(&mut tx, workspace, object.object, "cancelled", never).await?;
             }
         }
-        store::workspace::wake(&mut tx, workspace).await?;
         tx.commit().await?;
         Ok(())
     }

@@ -45,6 +45,9 @@ struct Kept {
 pub enum Freshness {
     /// A few minutes old is fine.
     Minutes,
+    /// A few minutes old is fine; after that Salesforce must tell everything, because a field is missed, and whether a mere
+    /// permission counts as a change nobody has said.
+    MinutesThenWhole,
     /// Salesforce is asked, but may answer that nothing changed.
     Asked,
     /// Salesforce must tell everything: a query just contradicted what is known.
@@ -95,13 +98,13 @@ impl Describes {
 
     async fn described(&self, session: &Session, object: &str, freshness: Freshness) -> Result<Kept, CallError> {
         let key = Key { workspace: session.workspace, epoch: session.epoch, object: object.to_owned() };
+        let minutes = matches!(freshness, Freshness::Minutes | Freshness::MinutesThenWhole);
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
-        if let Some(kept) =
-            kept.as_ref().filter(|kept| freshness == Freshness::Minutes && kept.asked_at.elapsed() < YOUNG)
-        {
+        if let Some(kept) = kept.as_ref().filter(|kept| minutes && kept.asked_at.elapsed() < YOUNG) {
             return Ok(kept.clone());
         }
-        let since = kept.as_ref().filter(|_| freshness != Freshness::Whole).and_then(|kept| kept.last_modified.clone());
+        let may_be_unchanged = matches!(freshness, Freshness::Minutes | Freshness::Asked);
+        let since = kept.as_ref().filter(|_| may_be_unchanged).and_then(|kept| kept.last_modified.clone());
         let path = self.client.path(&format!("sobjects/{object}/describe"));
         let request =
             Request::get(path, "/services/data/{version}/sobjects/{object}/describe").if_modified_since(since);

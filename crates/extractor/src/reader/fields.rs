@@ -63,6 +63,12 @@ impl Turn {
             return Ok(prepared.clone());
         }
         let needs = needs_of(&self.plan, object);
+        let misses_fields = self.coverage_of(object).is_some_and(|coverage| !coverage.broken_fields.is_empty());
+        let freshness = match freshness {
+            Freshness::Minutes if misses_fields => Freshness::MinutesThenWhole,
+            Freshness::Asked if misses_fields => Freshness::Whole,
+            freshness => freshness,
+        };
         let schema = self.reader.describes.schema(&self.session, object, freshness).await?;
         let refused = lock(&self.memory).refused.get(&object).cloned().unwrap_or_default();
         let kind_of = |path: &FieldPath| if refused.contains(path) { None } else { schema.kind_of(path) };

@@ -444,15 +444,15 @@ impl Turn {
             return Ok(());
         }
         let mut tx = store::begin(&self.reader.pool, self.workspace.id).await?;
-        store::usage::add(&mut tx, self.workspace.id, calls).await?;
-        if let Some(run) = run {
-            store::run::add_calls(&mut tx, self.workspace.id, run, i64::try_from(calls).unwrap_or(0)).await?;
-        }
         if let Some((usage, _)) = self.session.usage() {
             let wide = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
             let (used, limit) = (wide(usage.org.used), wide(usage.org.limit));
             store::workspace::note_org_usage(&mut tx, self.workspace.id, used, limit).await?;
             metrics::org_usage(self.workspace.id, usage.org);
+        }
+        store::usage::add(&mut tx, self.workspace.id, calls).await?;
+        if let Some(run) = run {
+            store::run::add_calls(&mut tx, self.workspace.id, run, i64::try_from(calls).unwrap_or(0)).await?;
         }
         tx.commit().await?;
         Ok(())

@@ -259,7 +259,8 @@ pub async fn clock(conn: &mut PgConnection) -> Result<DateTime<Utc>, StoreError>
     Ok(sqlx::query_scalar!(r#"select clock_timestamp() as "now!""#).fetch_one(conn).await?)
 }
 
-/// Makes the workspace's turn due at once.
+/// Makes the workspace's turn due at once. Comes first in a transaction: a turn locks the workspace before anything else, and
+/// two orders of locking would end in a deadlock.
 ///
 /// # Errors
 /// When Postgres fails.

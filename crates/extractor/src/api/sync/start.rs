@@ -92,6 +92,7 @@ impl SyncApi {
     ) -> Result<Option<Creation>, StoreError> {
         let workspace = known.id;
         let mut tx = store::begin(&self.reader.pool, workspace).await?;
+        store::workspace::wake(&mut tx, workspace).await?;
         let covered = coverage::list(&mut tx, workspace, known.epoch).await?;
         let (purpose, objects) = purpose_of(scope, objects, &covered);
         if purpose == Purpose::Resync && store::run::resyncs_in_last_hour(&mut tx, workspace).await? >= RESYNCS_PER_HOUR
@@ -113,7 +114,6 @@ impl SyncApi {
             store::workspace::set_first_sync_started(&mut tx, workspace).await?;
             store::workspace::set_next_poll(&mut tx, workspace, known.poll_interval).await?;
         }
-        store::workspace::wake(&mut tx, workspace).await?;
         tx.commit().await?;
         Ok(Some(created))
     }
