@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use contract::auth::v1::Connection;
 use contract::common::v1::Plan;
-use contract::extractor::v1::{SyncRun, SyncScope};
+use contract::error::Reason;
+use contract::extractor::v1::{RunPhase, SyncRun, SyncScope, UpdateScheduleRequest};
 use serde_json::{Value, json};
 use stack::lane::{Headless, Lane};
 use stack::{Folder, OrgSize, ServiceName, Simulator, Stack, StackOptions};
+use tonic::Status;
 
 /// How long a load of a test's size may take on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
@@ -79,10 +81,41 @@ impl World {
         self.lane.connect(&self.workspace, &how).await.unwrap()
     }
 
-    /// Runs a sync to its end.
+    /// Runs a sync to its end; a poll or a compare that runs by itself is let through first.
     pub(crate) async fn sync(&self, scope: SyncScope) -> SyncRun {
-        let run = self.lane.start(&self.workspace, scope).await.unwrap();
+        let run = testkit::eventually(PATIENCE, "a sync may start", || async {
+            match self.lane.start(&self.workspace, scope).await {
+                Ok(run) => Some(run),
+                Err(error) => {
+                    let reason = error.downcast_ref::<Status>().and_then(Reason::of);
+                    assert_eq!(reason, Some(Reason::SyncAlreadyRunning), "{error:#}\n{}", self.complaints());
+                    None
+                }
+            }
+        })
+        .await;
         self.lane.finished(&self.workspace, &run.run_id, PATIENCE, |_| {}).await.unwrap()
+    }
+
+    /// Makes polls so rare that none comes while a test counts calls.
+    pub(crate) async fn poll_once_a_day(&self) {
+        let request = UpdateScheduleRequest {
+            workspace_id: self.workspace.clone(),
+            poll_interval: Some(prost_types::Duration { seconds: 86_400, nanos: 0 }),
+        };
+        self.lane.syncs().update_schedule(request).await.unwrap();
+    }
+
+    /// Waits until no run is in hand and none is due within the hour.
+    pub(crate) async fn at_rest(&self) {
+        testkit::eventually_true(PATIENCE, "nothing runs and nothing is due", || async {
+            let Ok(status) = self.lane.status(&self.workspace).await else { return false };
+            let ended = status.run.is_none_or(|run| run.phase() == RunPhase::Completed);
+            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+            let due = status.next_run_time.map_or(i64::MAX, |due| due.seconds);
+            ended && due > i64::try_from(now).unwrap() + 3_600
+        })
+        .await;
     }
 
     /// Gives an order to the simulated world.
