@@ -43,12 +43,20 @@ pub(super) struct Said {
     next: String,
 }
 
-/// Asks who the person is.
-pub(super) async fn ask(app: &App, next: &str) -> Response {
-    show(app, StatusCode::OK, next, "", "admin", "").await
+/// What the form shows besides the workspaces.
+struct Shown<'a> {
+    next: &'a str,
+    name: &'a str,
+    role: &'a str,
+    problem: &'a str,
 }
 
-async fn show(app: &App, status: StatusCode, next: &str, name: &str, role: &str, problem: &str) -> Response {
+/// Asks who the person is.
+pub(super) async fn ask(app: &App, visit: Token, next: &str) -> Response {
+    show(app, StatusCode::OK, visit, Shown { next, name: "", role: "admin", problem: "" }).await
+}
+
+async fn show(app: &App, status: StatusCode, visit: Token, shown: Shown<'_>) -> Response {
     let request = ListWorkspacesRequest { page_size: 1000, ..Default::default() };
     let workspaces = match ask_peer(Party::Auth, PAGE, app.peers.workspaces().list_workspaces(request)).await {
         Ok(listed) => listed.workspaces,
@@ -58,8 +66,8 @@ async fn show(app: &App, status: StatusCode, next: &str, name: &str, role: &str,
         id: workspace.id.clone(),
         label: format!("{} ({})", workspace.display_name, words::plan(workspace.plan())),
     };
-    let visit = Token::random();
     let workspaces = workspaces.iter().rev().map(choice).collect();
+    let Shown { next, name, role, problem } = shown;
     let shown = page(status, &SignInPage { csrf: visit.csrf(), next, workspaces, name, role, problem });
     ([(header::SET_COOKIE, Cookie::Set(VISIT_COOKIE, visit).header())], shown).into_response()
 }
@@ -73,11 +81,11 @@ pub(super) async fn sign_in(State(app): State<App>, Form(said): Form<Said>) -> R
     let role = Role::of_claim(&said.role);
     let name = said.name.trim();
     let member = role.filter(|_| !name.is_empty()).map(|role| Member::new(name, name, role, &said.workspace));
-    match member {
-        Some(Ok(member)) => begin(&app, member, next).await,
-        Some(Err(_)) => {
-            show(&app, StatusCode::UNPROCESSABLE_ENTITY, next, name, &said.role, "Choose a workspace.").await
-        }
-        None => show(&app, StatusCode::UNPROCESSABLE_ENTITY, next, name, &said.role, "Enter your name.").await,
-    }
+    let problem = match member {
+        Some(Ok(member)) => return begin(&app, member, next).await,
+        Some(Err(_)) => "Choose a workspace.",
+        None => "Enter your name.",
+    };
+    let shown = Shown { next, name, role: &said.role, problem };
+    show(&app, StatusCode::UNPROCESSABLE_ENTITY, Token::random(), shown).await
 }

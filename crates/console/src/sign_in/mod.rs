@@ -51,12 +51,13 @@ struct Way {
 #[template(path = "signed_out.html")]
 struct SignedOutPage;
 
-async fn ask(State(app): State<App>, Query(way): Query<Way>) -> Response {
+async fn ask(State(app): State<App>, headers: HeaderMap, Query(way): Query<Way>) -> Response {
     let next = own_path(&way.next);
+    // A second tab keeps the first one's form good.
+    let visit = Token::sent(&headers, VISIT_COOKIE).unwrap_or_else(Token::random);
     match &app.sign_in {
-        SignIn::Development => development::ask(&app, next).await,
+        SignIn::Development => development::ask(&app, visit, next).await,
         SignIn::Oidc(provider) => {
-            let visit = Token::random();
             let shown = SignInPage { csrf: visit.csrf(), next, host: provider.host() };
             let cookie = [(header::SET_COOKIE, Cookie::Set(VISIT_COOKIE, visit).header())];
             (cookie, page(StatusCode::OK, &shown)).into_response()

@@ -68,14 +68,16 @@ async fn admit(app: &App, mut request: Request) -> Result<Request, Stop> {
     };
     let is_sign_in = path.starts_with("/sign-in");
     let proof = if is_sign_in { Token::sent(request.headers(), VISIT_COOKIE) } else { token.clone() };
-    let act = match (changes, is_sign_in) {
-        (true, true) => Act::SignIn,
-        (true, false) => Act::Change,
-        (false, _) => Act::Look,
+    // Who is not signed in sees only the sign-in; shared between all of them, a pace would let one lock out the rest.
+    let act = match (changes, is_sign_in, known.is_some()) {
+        (true, true, _) => Some(Act::SignIn),
+        (true, false, _) => Some(Act::Change),
+        (false, _, true) => Some(Act::Look),
+        (false, _, false) => None,
     };
-    // Somebody without a cookie shares the pace of all who have none: only the sign-in page is there for them.
-    let key = proof.as_ref().map_or_else(|| "nobody".to_owned(), Token::hash);
-    app.pace.count(act, &key).map_err(|wait| Stop::Pace { seconds: wait.as_secs() + 1 })?;
+    if let (Some(act), Some(proof)) = (act, proof.as_ref()) {
+        app.pace.count(act, &proof.hash()).map_err(|wait| Stop::Pace { seconds: wait.as_secs() + 1 })?;
+    }
     if changes {
         if request.headers().get(header::ORIGIN).map(|origin| origin.as_bytes()) != Some(app.site.origin.as_bytes()) {
             return Err(Stop::Origin);
