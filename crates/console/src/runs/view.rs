@@ -72,7 +72,7 @@ pub(crate) fn title(run: &SyncRun) -> &'static str {
     match run.mode() {
         RunMode::Backfill => "First sync",
         RunMode::Incremental => "Check for changes",
-        RunMode::Resync => "Full re-sync",
+        RunMode::Resync => "Full compare",
         RunMode::Replay => "Mapping stored records again",
         RunMode::Refetch => "Reading single records again",
         RunMode::Unspecified => "Sync",
@@ -209,7 +209,7 @@ mod tests {
     fn a_complete_run_says_what_became_of_every_record() {
         let now = Timestamp::from_second(1_800_000_100).unwrap();
         let page = run(&sample(RunPhase::Completed, ""), now);
-        assert_eq!((page.title, page.outcome.word, page.duration.as_str()), ("Full re-sync", "Complete", "1 min"));
+        assert_eq!((page.title, page.outcome.word, page.duration.as_str()), ("Full compare", "Complete", "1 min"));
         assert_eq!((page.calls.as_str(), page.parked, page.is_live), ("1 Salesforce call", 10, false));
         assert_eq!(page.objects[0].done, page.objects[0].about);
     }
