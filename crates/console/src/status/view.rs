@@ -414,8 +414,8 @@ fn quota(status: &SyncStatus) -> Quota {
     };
     Quota {
         ours: number(ours),
-        org: number(org),
-        limit: number(limit),
+        org: status.org_calls_used.map_or_else(|| "not told yet".to_owned(), number),
+        limit: status.org_calls_limit.map_or_else(|| "not told yet".to_owned(), number),
         ours_part: part(ours),
         // The org's count holds ours; drawn is what others use beside it.
         org_part: part((org - ours).max(0)).min(1000 - part(ours)),
