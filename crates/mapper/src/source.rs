@@ -112,6 +112,9 @@ impl Row {
 }
 
 /// Reads and locks the rows of `ids`, which are sorted; a row of an older epoch counts as not there.
+///
+/// One look into the primary key for each id, in their order. `= any(ids) order by` reads all rows of the object: before
+/// release 17 Postgres takes no list as a condition of an ordered index scan.
 pub(crate) async fn lock(
     conn: &mut PgConnection,
     workspace: WorkspaceId,
@@ -122,12 +125,14 @@ pub(crate) async fn lock(
     let rows = sqlx::query_as!(
         Row,
         r#"
-        select salesforce_id, read_seq, state, master_id, converted_id, account_id, modified_ms,
-               field_list_version, currency, stamp, revision, image, carry
-          from mapper.source_record
-         where workspace_id = $1 and object = $2 and salesforce_id = any($3::text[]) and epoch = $4
-         order by salesforce_id
-           for update
+        select held.*
+          from unnest($3::text[]) with ordinality wanted (id, place)
+         cross join lateral (
+               select salesforce_id, read_seq, state, master_id, converted_id, account_id, modified_ms,
+                      field_list_version, currency, stamp, revision, image, carry
+                 from mapper.source_record
+                where workspace_id = $1 and object = $2 and salesforce_id = wanted.id and epoch = $4
+                  for update) held
         "#,
         workspace.0,
         object.token(),
