@@ -137,40 +137,4 @@ impl Mapper {
         let rows = merged.into_iter().map(|(id, merged)| (id, merged.row)).collect();
         Ok(Intake::Taken(Taken { rules, rows, lists }))
     }
-
-    /// Takes images into the store piece by piece until only those are left that Postgres refuses for themselves.
-    ///
-    /// Returns what was taken, and the ids that were refused.
-    pub(crate) async fn take_bisecting(&self, arrival: Arrival) -> Result<(Intake, Vec<String>), StoreError> {
-        let mut refused = Vec::new();
-        let mut taken: Option<Taken> = None;
-        let (lists, images) = (arrival.lists.clone(), arrival.images.clone());
-        let mut pieces = vec![images];
-        while let Some(mut images) = pieces.pop() {
-            let piece = Arrival { images: images.clone(), lists: lists.clone(), ..arrival.clone() };
-            match self.take(&piece).await {
-                Ok(Intake::Taken(more)) => match &mut taken {
-                    Some(taken) => {
-                        taken.rows.extend(more.rows);
-                        taken.lists.extend(more.lists);
-                        taken.rules = more.rules;
-                    }
-                    None => taken = Some(more),
-                },
-                Ok(other) => return Ok((other, Vec::new())),
-                Err(error) if error.is_transient() => return Err(error),
-                Err(error) if images.is_empty() => return Err(error),
-                Err(_) if images.len() == 1 => refused.extend(images.pop().map(|image| image.id)),
-                Err(_) => {
-                    let rest = images.split_off(images.len() / 2);
-                    pieces.extend([rest, images]);
-                }
-            }
-        }
-        match taken {
-            Some(taken) => Ok((Intake::Taken(taken), refused)),
-            // Every record was refused: the lists and the rules still come from an empty intake.
-            None => Ok((self.take(&Arrival { images: Vec::new(), ..arrival }).await?, refused)),
-        }
-    }
 }

@@ -4,11 +4,14 @@
 //! what the store now holds of its keys, `chunks` publishes that and settles. A change of mappings goes the other:
 //! `saving` previews and saves it, `replay` maps every stored record once more. No Salesforce call in either.
 
+mod apart;
 mod api;
 mod arr;
 mod chunks;
 mod config;
 mod describe;
+#[cfg(debug_assertions)]
+pub mod fail_point;
 mod failures;
 mod field_mappings;
 mod fields;

@@ -7,6 +7,7 @@ mod fixture;
 mod guard;
 mod identity;
 mod lists;
+mod model;
 mod order;
 mod parking;
 mod stream;
