@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod pii;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
