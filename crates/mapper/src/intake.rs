@@ -1,17 +1,17 @@
 //! One chunk's way into the source store, in one transaction: epoch and mapping held, images guarded, counts kept.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use domain::{Epoch, Object, WorkspaceId};
 
-use crate::Mapper;
 use crate::lists::{self, Lists};
 use crate::merge::{Merged, RowChange, merge};
 use crate::registry::{self, Deltas};
 use crate::rules::Rules;
 use crate::source::{self, Image, Stored};
 use crate::store::{self, StoreError};
+use crate::{Mapper, erasure};
 
 /// What came of an intake.
 #[derive(Debug)]
@@ -66,8 +66,14 @@ impl Mapper {
             }
         }
 
+        // What was erased is not stored again, so nothing is told of it either.
+        let keys = || arrival.images.iter().map(|image| image.id.as_str());
+        let erased = match known.has_erased {
+            true => erasure::among(&mut tx, workspace, keys().collect()).await?,
+            false => HashSet::new(),
+        };
         let mut by_id: BTreeMap<&str, Vec<&Image>> = BTreeMap::new();
-        for image in &arrival.images {
+        for image in arrival.images.iter().filter(|image| !erased.contains(&image.id)) {
             by_id.entry(&image.id).or_default().push(image);
         }
         let ids: Vec<&str> = by_id.keys().copied().collect();

@@ -260,6 +260,24 @@ pub(crate) async fn forget_older(
     Ok(forgotten.rows_affected())
 }
 
+/// Deletes rows of any epoch by id and returns how many there were.
+pub(crate) async fn erase(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
+    object: Object,
+    ids: &[&str],
+) -> Result<u64, StoreError> {
+    let erased = sqlx::query!(
+        "delete from mapper.source_record where workspace_id = $1 and object = $2 and salesforce_id = any($3::text[])",
+        workspace.0,
+        object.token(),
+        ids as &[&str],
+    )
+    .execute(conn)
+    .await?;
+    Ok(erased.rows_affected())
+}
+
 /// Deletes up to `limit` rows of epochs below `epoch` and returns how many there were.
 pub(crate) async fn sweep(
     conn: &mut PgConnection,

@@ -3,6 +3,7 @@
 
 mod books;
 mod edits;
+mod erase;
 mod fixture;
 mod guard;
 mod identity;

@@ -2,7 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod delivery;
+<<<<<<< HEAD
 mod model;
+=======
+mod erasing;
+>>>>>>> erase
 mod process;
 mod replaying;
 mod saving;
