@@ -11,12 +11,9 @@ mod audit;
 mod chunks;
 mod config;
 mod describe;
-<<<<<<< HEAD
+mod erasure;
 #[cfg(debug_assertions)]
 pub mod fail_point;
-=======
-mod erasure;
->>>>>>> erase
 mod failures;
 mod field_mappings;
 mod fields;

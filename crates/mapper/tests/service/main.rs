@@ -2,11 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod delivery;
-<<<<<<< HEAD
-mod model;
-=======
 mod erasing;
->>>>>>> erase
+mod model;
 mod process;
 mod replaying;
 mod saving;
