@@ -6,6 +6,7 @@ mod command;
 mod connection;
 mod contacts;
 mod customers;
+mod erase;
 mod failure;
 mod first_sync;
 mod lane_field;

@@ -71,6 +71,7 @@ impl Mapper {
     pub(crate) async fn update_field_mapping(
         &self,
         request: wire::UpdateFieldMappingRequest,
+        actor: &str,
     ) -> Result<wire::UpdateFieldMappingResponse, Status> {
         let (workspace, kind) = (convert::workspace_id(&request.workspace_id)?, convert::kind(request.kind)?);
         let requested: Vec<RequestedEntry> = request
@@ -117,8 +118,8 @@ impl Mapper {
             None if !only_unmaps(old.kind(kind), &requested) => return Err(refusal::etag_mismatch()),
             None => reduced(old.kind(kind), &requested)?,
         };
-        let change =
-            Change { workspace: &known, kind, old: &old, changed, schemas: schemas.as_deref(), rows: Rows::Fields };
+        let (schemas, rows) = (schemas.as_deref(), Rows::Fields);
+        let change = Change { workspace: &known, kind, old: &old, changed, schemas, rows, actor };
         if request.validate_only || is_same(old.kind(kind), &change.changed) {
             let (_, _, preview) = self.preview(&mut tx, &change).await?;
             let mapping = to_wire(workspace, &change.changed, &before);

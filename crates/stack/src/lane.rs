@@ -57,8 +57,16 @@ impl Lane {
     /// # Errors
     /// Never for a stack that is up.
     pub fn of(stack: &Stack) -> anyhow::Result<Self> {
+        Self::at(|name| stack.grpc_url(name))
+    }
+
+    /// Returns clients of services that run elsewhere; they connect on first use.
+    ///
+    /// # Errors
+    /// An address is none.
+    pub fn at(address_of: impl Fn(ServiceName) -> String) -> anyhow::Result<Self> {
         let channel = |name| -> anyhow::Result<Channel> {
-            Ok(Endpoint::from_shared(stack.grpc_url(name))?.timeout(CALL_LIMIT).connect_lazy())
+            Ok(Endpoint::from_shared(address_of(name))?.timeout(CALL_LIMIT).connect_lazy())
         };
         Ok(Self {
             auth: channel(ServiceName::Auth)?,
@@ -269,6 +277,25 @@ impl Lane {
             ..Default::default()
         };
         Ok(self.syncs().start_sync(request).await.context("starting a run")?.into_inner())
+    }
+
+    /// Starts a run as soon as no other is in hand: polls and compares begin by themselves and are let through.
+    ///
+    /// # Errors
+    /// A call fails otherwise, or no run could be started within `limit`.
+    pub async fn start_when_free(&self, workspace: &str, scope: SyncScope, limit: Duration) -> anyhow::Result<SyncRun> {
+        let deadline = Instant::now() + limit;
+        loop {
+            let error = match self.start(workspace, scope).await {
+                Ok(run) => return Ok(run),
+                Err(error) => error,
+            };
+            let reason = error.downcast_ref::<tonic::Status>().and_then(Reason::of);
+            if reason != Some(Reason::SyncAlreadyRunning) || Instant::now() >= deadline {
+                return Err(error);
+            }
+            tokio::time::sleep(GLANCE).await;
+        }
     }
 
     /// Returns a run as it stands.

@@ -3,6 +3,7 @@
 mod apply;
 mod check;
 mod customers;
+mod erase;
 mod page;
 mod parked;
 mod view;

@@ -3,10 +3,12 @@
 
 mod books;
 mod edits;
+mod erase;
 mod fixture;
 mod guard;
 mod identity;
 mod lists;
+mod model;
 mod order;
 mod parking;
 mod stream;
