@@ -9,7 +9,7 @@ use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing::{Level, Metadata};
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::{LevelFilter, dynamic_filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
@@ -77,8 +77,11 @@ pub fn init(service: &'static str, version: &'static str, config: &Common) -> an
         .with_tracked_inactivity(false)
         .with_target(false)
         .with_level(false);
+    // Dynamic on purpose: beside another filter, a constant answer is not asked for again, and spans get lost by the answer
+    // to whatever was asked before.
+    let own_spans = dynamic_filter_fn(|metadata, _| is_traced(metadata)).with_max_level_hint(LevelFilter::INFO);
     tracing_subscriber::registry()
-        .with(spans.with_filter(filter_fn(is_traced)))
+        .with(spans.with_filter(own_spans))
         .with(lines.with_filter(filter))
         .try_init()
         .context("installing the log subscriber")?;
