@@ -1,13 +1,16 @@
 #![doc = include_str!("../README.md")]
 
+mod access;
 mod argument;
 mod callback;
 mod command;
 mod connection;
 mod contacts;
 mod customers;
+mod estimate;
 mod failure;
 mod first_sync;
+mod history;
 mod lane_field;
 mod mapping;
 mod parked;
@@ -18,6 +21,7 @@ mod row;
 mod run;
 mod session;
 mod status;
+mod story;
 mod table;
 mod value;
 mod values;

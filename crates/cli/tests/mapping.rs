@@ -73,6 +73,7 @@ async fn setting_rows_keeps_the_others_and_guards_against_a_save_in_between() {
             "touched": 40, "changed": 4, "would_open": 0, "would_lock": ["arr"], "would_unlock": ["phone"],
             "unread_fields": [{"object": "account", "path": "ARR__c", "records": 40, "api_calls": 2}],
             "samples": [{"object": "account", "id": "001000000000001AAA", "field": "phone", "before": "1", "after": null}],
+            "would_overwrite": null, "overwritten_samples": [],
         })
     );
     let asked = services.asked::<wire::UpdateFieldMappingRequest>("update_field_mapping");

@@ -6,6 +6,7 @@ pub mod body;
 pub mod convert;
 pub mod error;
 pub mod headers;
+pub mod parking;
 mod secret;
 pub mod streams;
 pub mod subjects;

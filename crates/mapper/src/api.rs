@@ -9,6 +9,7 @@ use contract::convert;
 use contract::mapper::v1 as wire;
 use contract::mapper::v1::mapping_service_server::MappingService;
 use contract::mapper::v1::read_plan_service_server::ReadPlanService;
+use contract::mapper::v1::record_service_server::RecordService;
 use domain::Object;
 use tonic::{Request, Response, Status};
 
@@ -151,6 +152,30 @@ fn replay_to_wire(shown: replay::Shown) -> wire::Replay {
         done: shown.phase == "done",
         start_time: Some(to_wire_time(shown.started_at)),
         end_time: shown.ended_at.map(to_wire_time),
+    }
+}
+
+#[tonic::async_trait]
+impl RecordService for Api {
+    async fn preview_record(
+        &self,
+        request: Request<wire::PreviewRecordRequest>,
+    ) -> Result<Response<wire::RecordPreview>, Status> {
+        self.0.preview_record(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn get_field_story(
+        &self,
+        request: Request<wire::GetFieldStoryRequest>,
+    ) -> Result<Response<wire::FieldStory>, Status> {
+        self.0.field_story(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn list_overwritten_values(
+        &self,
+        request: Request<wire::ListOverwrittenValuesRequest>,
+    ) -> Result<Response<wire::ListOverwrittenValuesResponse>, Status> {
+        self.0.list_overwritten(request.into_inner()).await.map(Response::new)
     }
 }
 

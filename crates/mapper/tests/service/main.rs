@@ -3,6 +3,7 @@
 
 mod delivery;
 mod process;
+mod records;
 mod replaying;
 mod saving;
 mod speed;
