@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod pii;
+mod protocol;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 

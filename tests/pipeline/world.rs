@@ -5,12 +5,10 @@ use std::time::Duration;
 
 use contract::auth::v1::Connection;
 use contract::common::v1::Plan;
-use contract::error::Reason;
 use contract::extractor::v1::{RunPhase, SyncRun, SyncScope, UpdateScheduleRequest};
 use serde_json::{Value, json};
 use stack::lane::{Headless, Lane};
 use stack::{Folder, OrgSize, ServiceName, Simulator, Stack, StackOptions};
-use tonic::Status;
 
 /// How long a load of a test's size may take on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
@@ -83,17 +81,10 @@ impl World {
 
     /// Runs a sync to its end; a poll or a compare that runs by itself is let through first.
     pub(crate) async fn sync(&self, scope: SyncScope) -> SyncRun {
-        let run = testkit::eventually(PATIENCE, "a sync may start", || async {
-            match self.lane.start(&self.workspace, scope).await {
-                Ok(run) => Some(run),
-                Err(error) => {
-                    let reason = error.downcast_ref::<Status>().and_then(Reason::of);
-                    assert_eq!(reason, Some(Reason::SyncAlreadyRunning), "{error:#}\n{}", self.complaints());
-                    None
-                }
-            }
-        })
-        .await;
+        let run = match self.lane.start_when_free(&self.workspace, scope, PATIENCE).await {
+            Ok(run) => run,
+            Err(error) => panic!("{error:#}\n{}", self.complaints()),
+        };
         self.lane.finished(&self.workspace, &run.run_id, PATIENCE, |_| {}).await.unwrap()
     }
 

@@ -7,12 +7,16 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::{AccessError, Tokens};
 use crate::metrics;
-use crate::store::{Store, StoreError, schedule, workspace};
+use crate::store::{Store, StoreError, audit, schedule, workspace};
 
 const TICK: Duration = Duration::from_secs(5);
 /// A refresh that fails for a reason that passes is tried again after this.
 const LEASE: Duration = Duration::from_secs(3_600);
 const BATCH: i64 = 16;
+/// Every so many ticks the audit log is checked: once an hour.
+const TICKS_PER_AUDIT: u64 = 720;
+/// Workspaces listed at once.
+const PAGE: i64 = 500;
 
 /// Keeps connections alive and counted.
 #[derive(Clone, Debug)]
@@ -33,9 +37,15 @@ impl Upkeep {
     /// # Errors
     /// Never: what fails is tried again.
     pub async fn run(self, stopping: CancellationToken) -> anyhow::Result<()> {
+        let mut ticks: u64 = 0;
         while !stopping.is_cancelled() {
             self.tokens.store_unsaved().await;
-            if let Err(error) = self.tick().await {
+            ticks += 1;
+            let outcome = match ticks % TICKS_PER_AUDIT {
+                0 => self.audit().await,
+                _ => self.tick().await,
+            };
+            if let Err(error) = outcome {
                 tracing::error!(error = ?error, "upkeep failed; tried again");
             }
             tokio::select! {
@@ -50,6 +60,25 @@ impl Upkeep {
         self.refresh_idle(Timestamp::now()).await?;
         let mut conn = self.store.pool().acquire().await?;
         metrics::set_connections(&workspace::count_by_grant(&mut conn).await?);
+        Ok(())
+    }
+
+    /// Forgets old entries of every audit log and checks the others.
+    async fn audit(&self) -> Result<(), StoreError> {
+        let mut chains = vec![audit::OPERATOR];
+        while let Some(last) = chains.last().copied() {
+            for chain in &chains {
+                let mut conn = self.store.begin(*chain).await?;
+                audit::forget_old(&mut conn, *chain).await?;
+                if let Err(broken) = audit::verify(&mut conn, *chain).await? {
+                    tracing::error!(workspace = %chain, entry = broken.number, "the audit log was changed");
+                }
+                conn.commit().await?;
+            }
+            // The operator's chain has the lowest id of all.
+            let mut conn = self.store.pool().acquire().await?;
+            chains = workspace::ids(&mut conn, last, PAGE).await?;
+        }
         Ok(())
     }
 

@@ -5,6 +5,7 @@ use contract::writer::v1 as wire;
 use domain::Kind;
 use serde::Serialize;
 
+use crate::erase::{self, Erase};
 use crate::failure::{Exit, Failure};
 use crate::row::{Change, Named, New, Row};
 use crate::session::{Answer, Party, Session};
@@ -28,6 +29,8 @@ pub(crate) enum Command {
     Set(Change),
     /// Make a customer by hand; Salesforce never touches it.
     Create(New),
+    /// Erase a customer, contact or lead for good, here and where its source values are stored.
+    Erase(Erase),
 }
 
 #[derive(Args, Debug)]
@@ -155,6 +158,7 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<Exit, Fai
             let created = session.ask(Party::Writer, session.customers()?.create_customer(request)).await?;
             session.show(&Customer::from(created))?;
         }
+        Command::Erase(order) => return erase::run(session, order).await,
     }
     Ok(Exit::Done)
 }

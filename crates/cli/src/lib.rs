@@ -7,6 +7,7 @@ mod command;
 mod connection;
 mod contacts;
 mod customers;
+mod erase;
 mod estimate;
 mod failure;
 mod first_sync;

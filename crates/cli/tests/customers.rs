@@ -178,3 +178,27 @@ async fn the_change_feed_goes_on_after_a_position() {
     let change = json!({"sequence": 42, "customer_id": CUSTOMER, "fields": ["arr"], "continued_by": null});
     assert_eq!(ended.json(), json!({"changes": [change]}));
 }
+
+#[tokio::test]
+async fn s37_erasing_wants_a_yes_and_is_one_order_until_the_mapper_has_answered() {
+    let services = Scripted::start().await;
+    let mut calls = 0;
+    services.on("erase_record", move |_: wire::EraseRecordRequest| {
+        calls += 1;
+        let moment = prost_types::Timestamp { seconds: 1_780_000_000, nanos: 0 };
+        let source_erase_time = (calls > 1).then_some(moment);
+        Ok(wire::EraseRecordResponse { erased_rows: 2, erase_time: Some(moment), source_erase_time })
+    });
+    let refused = lanesync(&services, &["customers", "erase", RECORD]).await;
+    assert_eq!(refused.code, 2);
+    assert!(refused.err.contains("--yes"), "{}", refused.err);
+    assert!(services.asked::<wire::EraseRecordRequest>("erase_record").is_empty());
+
+    let erased = lanesync(&services, &["customers", "erase", RECORD, "--yes", "--json"]).await;
+    assert_eq!((erased.code, &erased.json()["rows"]), (0, &json!(2)));
+    assert_eq!(erased.json()["source_erased_at"], json!("2026-05-28T20:26:40Z"));
+    let asked = services.asked::<wire::EraseRecordRequest>("erase_record");
+    assert_eq!(asked.len(), 2);
+    assert_eq!(asked[0], asked[1], "the same order");
+    assert_eq!((asked[0].salesforce_id.as_str(), asked[0].actor.as_str()), (RECORD, "ada"));
+}

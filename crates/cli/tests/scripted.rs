@@ -215,6 +215,7 @@ scripted!(rows::CustomerService {
     create_contact: writer::CreateContactRequest => writer::Contact;
     update_contact: writer::UpdateContactRequest => writer::Contact;
     list_customer_changes: writer::ListCustomerChangesRequest => writer::ListCustomerChangesResponse;
+    erase_record: writer::EraseRecordRequest => writer::EraseRecordResponse;
 });
 
 scripted!(parking::ParkedService {

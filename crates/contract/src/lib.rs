@@ -6,6 +6,7 @@ pub mod body;
 pub mod convert;
 pub mod error;
 pub mod headers;
+mod key_hash;
 pub mod parking;
 mod secret;
 pub mod streams;
@@ -68,6 +69,7 @@ pub mod lanesync {
     );
 }
 
+pub use key_hash::KeyHash;
 pub use lanesync::{admin, auth, common, event, extractor, mapper, status, writer};
 
 /// The descriptors of all packages, for gRPC reflection.

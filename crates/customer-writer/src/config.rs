@@ -17,6 +17,9 @@ pub struct Config {
     /// Where mapped batches come from.
     #[command(flatten)]
     pub nats: Nats,
+    /// Address of the mapper, which carries erase orders out too.
+    #[arg(long, env = "LANESYNC_MAPPER_URL", default_value = "http://mapper:50051")]
+    pub mapper_url: String,
 }
 
 impl ServiceConfig for Config {

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api;
 use crate::metrics;
 use crate::store::feed::{self, Unpublished};
-use crate::store::{history, parked, read};
+use crate::store::{audit, history, parked, read};
 
 /// More changes than this at once are told by the last alone: its sequence shows the gap.
 const NUDGES: i64 = 200;
@@ -119,6 +119,10 @@ async fn look_around(pool: &PgPool, cleans: bool) -> Result<(), sqlx::Error> {
         if cleans {
             feed::forget_old(&mut transaction, workspace).await?;
             history::forget_old(&mut transaction, workspace).await?;
+            audit::forget_old(&mut transaction, workspace).await?;
+            if let Err(broken) = audit::verify(&mut transaction, workspace).await? {
+                tracing::error!(%workspace, entry = broken.number, "the audit log was changed");
+            }
         }
         transaction.commit().await?;
     }

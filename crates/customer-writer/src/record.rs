@@ -61,6 +61,16 @@ pub(crate) struct Record {
     pub(crate) content: Content,
 }
 
+impl Record {
+    /// Returns the key that continues it, if it does not stand for itself any more.
+    pub(crate) fn target(&self) -> Option<&SalesforceId> {
+        match &self.content {
+            Content::Live(_) => None,
+            Content::Gone { target, .. } => target.as_ref(),
+        }
+    }
+}
+
 /// What a record says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Content {

@@ -55,6 +55,8 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         messaging::consume(&consumer_bus, WRITER, options, consumer, stopping).await.map_err(anyhow::Error::from)
     });
     tasks.spawn("publish changes", writer.clone().publish_changes(bus.clone(), tasks.stopping()));
+    let (erasing, mapper_url, stopping) = (writer.clone(), config.mapper_url.clone(), tasks.stopping());
+    tasks.spawn("pass erase orders on", async move { erasing.pass_on_erasures(&mapper_url, stopping).await });
     tasks.spawn("keep house", writer.keep_house(tasks.stopping()));
     tasks.spawn("watch postgres", service::postgres::watch(pool.clone(), board.clone(), tasks.stopping()));
     tasks.spawn("watch nats", watch_nats(bus.clone(), board, tasks.stopping()));

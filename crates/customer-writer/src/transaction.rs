@@ -12,6 +12,7 @@ use tracing::Instrument as _;
 use crate::chunk::Chunk;
 use crate::metrics::{self, Outcomes};
 use crate::record::{Content, Existence, Fault, Record};
+use crate::refused::Refused;
 use crate::store::applied::{self, Change, Tally};
 use crate::store::gone::{self, GoneRecord, Marked};
 use crate::store::group;
@@ -123,6 +124,19 @@ pub(crate) async fn transact(
         return Ok(Step::NewerMapping(place));
     }
 
+    let refused = Refused::among(conn, workspace, &known, jobs).await?;
+    if refused.needs_the_workspace_alone() && !manner.alone {
+        return Ok(Step::Alone);
+    }
+    let allowed: Vec<_>;
+    let jobs = match refused.is_empty() {
+        true => jobs,
+        false => {
+            allowed = jobs.iter().map(|job| refused.spare(job)).collect();
+            &allowed
+        }
+    };
+
     let active: Vec<_> =
         jobs.iter().zip(&fates).filter(|(_, fate)| **fate == Fate::Apply).map(|(job, _)| job).collect();
     let batch = Batch::of(&active);
@@ -131,6 +145,7 @@ pub(crate) async fn transact(
     }
     let mut report = Report::default();
     let mut changes = batch.write(conn, workspace, &mut report).await?;
+    changes.extend(refused.erase_followers(conn, workspace).await?);
     if manner.alone {
         batch.regroup(conn, workspace, &known, &mut changes).await?;
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use contract::admin::v1::workspace_state_service_server::WorkspaceStateService;
 use contract::event::v1::MappedBatch;
+use contract::mapper::v1::erasure_service_client::ErasureServiceClient;
 use contract::writer::v1::apply_service_server::ApplyService;
 use contract::writer::v1::customer_service_server::CustomerService;
 use contract::writer::v1::history_service_server::HistoryService;
@@ -11,6 +12,7 @@ use contract::writer::v1::parked_service_server::ParkedService;
 use contract::writer::v1::standing_service_server::StandingService;
 use domain::WorkspaceId;
 use messaging::{Bus, Handler, Outcome};
+use service::audit::Broken;
 use service::status::Board;
 use sqlx::PgPool;
 use tokio::sync::Notify;
@@ -20,20 +22,22 @@ use crate::api::{ApplyApi, CustomerApi, HistoryApi, ParkedApi, StandingApi, Work
 use crate::apply::{Applier, Verdict};
 use crate::chunk::{self, Chunk};
 use crate::consumer::Consumer;
-use crate::outbox;
+use crate::store::audit;
+use crate::{erasure, outbox};
 
 /// Keeps customers in one database; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Writer {
     pool: PgPool,
     feed: Arc<Notify>,
+    orders: Arc<Notify>,
 }
 
 impl Writer {
     /// Works on the database of `pool`, whose role is the writer's.
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
-        Self { pool, feed: Arc::new(Notify::new()) }
+        Self { pool, feed: Arc::new(Notify::new()), orders: Arc::new(Notify::new()) }
     }
 
     /// Applies batches as a delivery of the stream would; returns one outcome for each.
@@ -52,7 +56,7 @@ impl Writer {
     /// Returns the service of customers and contacts.
     #[must_use]
     pub fn customer_service(&self) -> impl CustomerService + use<> {
-        CustomerApi::new(self.pool.clone(), Arc::clone(&self.feed))
+        CustomerApi::new(self.pool.clone(), Arc::clone(&self.feed), Arc::clone(&self.orders))
     }
 
     /// Returns the service for extractor and mapper.
@@ -91,6 +95,25 @@ impl Writer {
     /// Never; a failure is logged and tried again.
     pub async fn publish_changes(self, bus: Bus, stopping: CancellationToken) -> anyhow::Result<()> {
         outbox::publish_changes(self.pool, bus, self.feed, stopping).await
+    }
+
+    /// Passes erase orders on to the mapper at `mapper_url` until it has carried them out, until `stopping`.
+    ///
+    /// # Errors
+    /// When the address is not a URL; any other failure is logged and tried again.
+    pub async fn pass_on_erasures(self, mapper_url: &str, stopping: CancellationToken) -> anyhow::Result<()> {
+        let mapper = ErasureServiceClient::new(service::grpc::peer(mapper_url)?);
+        erasure::pass_on(self.pool, mapper, self.orders, stopping).await
+    }
+
+    /// Checks the audit log of a workspace and returns the number of its last entry.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn verify_audit(&self, workspace: WorkspaceId) -> Result<Result<i64, Broken>, sqlx::Error> {
+        let mut transaction = self.pool.begin().await?;
+        service::postgres::in_workspace(&mut transaction, workspace).await?;
+        audit::verify(&mut transaction, workspace).await
     }
 
     /// Counts parked records and forgets what is too old, until `stopping`.

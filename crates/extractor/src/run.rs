@@ -153,13 +153,17 @@ pub struct Work {
     pub job: Option<Job>,
     /// Bulk jobs that were made.
     pub jobs_made: u32,
+    /// Somebody asked for the run and waits: nothing is put off to spare a call.
+    #[serde(default)]
+    pub wished: bool,
 }
 
 impl Work {
     /// Begins an object.
     #[must_use]
     pub fn begin(purpose: Purpose, scan: Scan) -> Self {
-        Self { stage: purpose.first_stage(), start: scan.since, scan, began: None, job: None, jobs_made: 0 }
+        let stage = purpose.first_stage();
+        Self { stage, start: scan.since, scan, began: None, job: None, jobs_made: 0, wished: false }
     }
 }
 

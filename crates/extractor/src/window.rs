@@ -132,6 +132,9 @@ pub fn added_span(wanted: Option<Stamp>, covered: Option<Stamp>) -> Option<Scan>
 }
 
 #[cfg(test)]
+mod model;
+
+#[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 

@@ -52,9 +52,15 @@ async fn a_report_tells_what_is_hidden_what_is_lost_and_what_it_cost() {
     let account = of(&told, SalesforceObject::Account);
     assert_eq!((account.readable, account.visible_records), (true, Some(12)));
     let industry = field(account, "Industry");
-    assert_eq!((industry.r#use(), industry.readable, industry.lane_field.as_str()), (FieldUse::Mapped, false, "industry"));
+    assert_eq!(
+        (industry.r#use(), industry.readable, industry.lane_field.as_str()),
+        (FieldUse::Mapped, false, "industry")
+    );
     assert!(industry.permission.contains("Account.Industry") && industry.lost.contains("Industry"), "{industry:?}");
-    assert_eq!((field(account, "Rating").r#use(), field(account, "Website").r#use()), (FieldUse::Suggested, FieldUse::Standard));
+    assert_eq!(
+        (field(account, "Rating").r#use(), field(account, "Website").r#use()),
+        (FieldUse::Suggested, FieldUse::Standard)
+    );
     assert!(field(account, "Website").readable && field(account, "Website").lost.is_empty());
 
     let contact = of(&told, SalesforceObject::Contact);
@@ -158,7 +164,10 @@ async fn a_state_says_since_when_and_everything_there_is_to_look_at() {
         ..Counts::default()
     });
     let told = world.status().await;
-    assert_eq!((told.state(), told.reason.as_str(), told.state_since), (SyncState::Degraded, "parked_records", time(3_000)));
+    assert_eq!(
+        (told.state(), told.reason.as_str(), told.state_since),
+        (SyncState::Degraded, "parked_records", time(3_000))
+    );
     assert_eq!(told.reasons, ["parked_records", "unmapped_values"]);
     let day = told.last_day.unwrap();
     assert_eq!((told.last_change_time, day.created, day.rejected), (time(4_000), 3, 2));

@@ -1,5 +1,7 @@
 //! Deleted, undeleted, merged, converted, purged, hidden (cases 55 to 59, 61, 63; rules 8, 9, 10).
 
+use std::time::Duration;
+
 use contract::event::v1::SourceState;
 use contract::extractor::v1::{RunPhase, SyncScope};
 use domain::Object;
@@ -38,6 +40,21 @@ async fn case_56_a_purged_record_is_known_from_the_delete_log_alone() {
     world.poll(ACCOUNT).await;
     assert_eq!(state(&world, Object::Account, id), Some(SourceState::Deleted));
     assert!(world.calls(Endpoint::Deleted) >= 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rule_08_who_asks_for_a_sync_now_is_told_of_purges_at_once() {
+    let world = Choice::seeded(30, 0, 0).paced(|pace| pace.deletes_every = Duration::from_secs(3_600)).start().await;
+    world.first_load(ACCOUNT).await;
+    let ids = world.sim.ids("Account").unwrap();
+    for id in [ids[3], ids[4]] {
+        // The second time the log was asked just before, and its cursor stands close to now.
+        world.order(Command::ClockAdvance { seconds: 60 });
+        world.sim.purge(id).unwrap();
+        world.order(Command::ClockAdvance { seconds: 30 });
+        world.poll(ACCOUNT).await;
+        assert_eq!(state(&world, Object::Account, id), Some(SourceState::Deleted));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

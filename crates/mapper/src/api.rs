@@ -5,17 +5,19 @@ use std::sync::Arc;
 use contract::admin::v1::workspace_state_service_server::WorkspaceStateService;
 use contract::admin::v1::{SetWorkspaceStateRequest, SetWorkspaceStateResponse};
 use contract::common::v1 as common;
-use contract::convert;
+use contract::convert::{self, InvalidField};
 use contract::mapper::v1 as wire;
+use contract::mapper::v1::erasure_service_server::ErasureService;
 use contract::mapper::v1::mapping_service_server::MappingService;
 use contract::mapper::v1::read_plan_service_server::ReadPlanService;
 use contract::mapper::v1::record_service_server::RecordService;
 use domain::Object;
+use service::grpc;
 use tonic::{Request, Response, Status};
 
 use crate::saving::{Change, Rows};
 use crate::times::to_wire_time;
-use crate::{Mapper, plan, refusal, replay, store, workspaces};
+use crate::{Mapper, erasure, plan, refusal, replay, store, workspaces};
 
 /// Serves the mapper's calls; cheap to clone.
 #[derive(Clone, Debug)]
@@ -42,14 +44,16 @@ impl MappingService for Api {
         &self,
         request: Request<wire::CreateCustomFieldRequest>,
     ) -> Result<Response<wire::LaneField>, Status> {
-        self.0.create_custom_field(request.into_inner()).await.map(Response::new)
+        let (metadata, _, request) = request.into_parts();
+        self.0.create_custom_field(request, grpc::caller(&metadata)).await.map(Response::new)
     }
 
     async fn update_options(
         &self,
         request: Request<wire::UpdateOptionsRequest>,
     ) -> Result<Response<wire::LaneField>, Status> {
-        self.0.update_options(request.into_inner()).await.map(Response::new)
+        let (metadata, _, request) = request.into_parts();
+        self.0.update_options(request, grpc::caller(&metadata)).await.map(Response::new)
     }
 
     async fn get_field_mapping(
@@ -63,7 +67,8 @@ impl MappingService for Api {
         &self,
         request: Request<wire::UpdateFieldMappingRequest>,
     ) -> Result<Response<wire::UpdateFieldMappingResponse>, Status> {
-        self.0.update_field_mapping(request.into_inner()).await.map(Response::new)
+        let (metadata, _, request) = request.into_parts();
+        self.0.update_field_mapping(request, grpc::caller(&metadata)).await.map(Response::new)
     }
 
     async fn suggest_field_mappings(
@@ -84,7 +89,8 @@ impl MappingService for Api {
         &self,
         request: Request<wire::BatchUpdateValueMappingsRequest>,
     ) -> Result<Response<wire::BatchUpdateValueMappingsResponse>, Status> {
-        self.0.batch_update_value_mappings(request.into_inner()).await.map(Response::new)
+        let (metadata, _, request) = request.into_parts();
+        self.0.batch_update_value_mappings(request, grpc::caller(&metadata)).await.map(Response::new)
     }
 
     async fn list_unmapped_values(
@@ -103,14 +109,19 @@ impl MappingService for Api {
     }
 
     async fn start_replay(&self, request: Request<wire::StartReplayRequest>) -> Result<Response<wire::Replay>, Status> {
-        let request = request.into_inner();
+        let (metadata, _, request) = request.into_parts();
         let workspace = convert::workspace_id(&request.workspace_id)?;
-        self.0.start_replay(workspace, request.everything).await.map(Response::new)
+        self.0.start_replay(workspace, request.everything, grpc::caller(&metadata)).await.map(Response::new)
     }
 }
 
 impl Mapper {
-    async fn start_replay(&self, workspace: domain::WorkspaceId, everything: bool) -> Result<wire::Replay, Status> {
+    async fn start_replay(
+        &self,
+        workspace: domain::WorkspaceId,
+        everything: bool,
+        actor: &str,
+    ) -> Result<wire::Replay, Status> {
         let mut tx = self.transaction(workspace).await?;
         let known = store::workspace_for_update(&mut tx, workspace).await?.ok_or_else(refusal::not_found)?;
         if !known.plan.includes_salesforce() {
@@ -124,7 +135,8 @@ impl Mapper {
             let old = self.rules.at(&mut tx, workspace, known.mapping_version).await?;
             let kind = domain::Kind::Account;
             let changed = old.kind(kind).clone();
-            let change = Change { workspace: &known, kind, old: &old, changed, schemas: None, rows: Rows::Written };
+            let rows = Rows::Written;
+            let change = Change { workspace: &known, kind, old: &old, changed, schemas: None, rows, actor };
             self.save(tx, change).await?;
             self.tell_writer(workspace).await;
         } else {
@@ -152,6 +164,32 @@ fn replay_to_wire(shown: replay::Shown) -> wire::Replay {
         done: shown.phase == "done",
         start_time: Some(to_wire_time(shown.started_at)),
         end_time: shown.ended_at.map(to_wire_time),
+    }
+}
+
+/// Most records that one erase order names.
+const MAX_ERASED: usize = 1000;
+
+#[tonic::async_trait]
+impl ErasureService for Api {
+    async fn erase_source_records(
+        &self,
+        request: Request<wire::EraseSourceRecordsRequest>,
+    ) -> Result<Response<wire::EraseSourceRecordsResponse>, Status> {
+        let caller = grpc::caller(request.metadata()).to_owned();
+        let request = request.into_inner();
+        if request.ids.len() > MAX_ERASED {
+            return Err(InvalidField { field: "ids", problem: "names more than 1000 records" }.into());
+        }
+        let order = erasure::Order {
+            workspace: convert::workspace_id(&request.workspace_id)?,
+            id: request.order_id.parse().map_err(|_| InvalidField { field: "order_id", problem: "is not a UUID" })?,
+            actor: if request.actor.is_empty() { caller } else { request.actor },
+            ids: request.ids.iter().map(|id| convert::salesforce_id("ids", id)).collect::<Result<_, _>>()?,
+        };
+        let erased = self.0.erase(order).await?;
+        let erased_images = i64::try_from(erased).unwrap_or(i64::MAX);
+        Ok(Response::new(wire::EraseSourceRecordsResponse { erased_images }))
     }
 }
 
@@ -223,7 +261,7 @@ impl WorkspaceStateService for Api {
         &self,
         request: Request<SetWorkspaceStateRequest>,
     ) -> Result<Response<SetWorkspaceStateResponse>, Status> {
-        let request = request.into_inner();
+        let (metadata, _, request) = request.into_parts();
         let told = workspaces::Told {
             workspace: convert::workspace_id(&request.workspace_id)?,
             revision: request.revision,
@@ -231,7 +269,7 @@ impl WorkspaceStateService for Api {
             plan: convert::plan(request.plan)?,
             connected: request.connected,
         };
-        let revision = self.0.take_state(told).await?;
+        let revision = self.0.take_state(told, grpc::caller(&metadata)).await?;
         Ok(Response::new(SetWorkspaceStateResponse { revision }))
     }
 }

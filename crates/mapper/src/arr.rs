@@ -28,11 +28,14 @@ type Computed = (Instant, i64, Arc<Sums>);
 /// Customers behind the values that people carry, by Lane field and raw value.
 pub(crate) type Customers = HashMap<(String, String), i64>;
 
+/// Counts, when they were made, and under which mapping.
+type Counted = (Instant, i64, Arc<Customers>);
+
 /// Sums and counts of some workspaces.
 #[derive(Debug, Default)]
 pub(crate) struct SumCache {
     sums: Mutex<HashMap<WorkspaceId, Computed>>,
-    customers: Mutex<HashMap<WorkspaceId, (Instant, i64, Arc<Customers>)>>,
+    customers: Mutex<HashMap<WorkspaceId, Counted>>,
 }
 
 impl Mapper {

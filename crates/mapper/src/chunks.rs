@@ -9,6 +9,7 @@ use mapping::{FaultCode, Reader};
 use messaging::{Delivery, Handler, Outcome, PublishError};
 use service::status::Board;
 
+use crate::apart::{ApartError, Refused};
 use crate::intake::{Arrival, Intake, Taken};
 use crate::metrics::{self, MappedCounts};
 use crate::raw::RawChunk;
@@ -28,6 +29,17 @@ enum MapError {
     Publish(#[from] PublishError),
     #[error("packing a mapped chunk")]
     Pack(#[from] std::io::Error),
+    #[error(transparent)]
+    Apart(ApartError),
+}
+
+impl From<ApartError> for MapError {
+    fn from(error: ApartError) -> Self {
+        match error {
+            ApartError::Store(error) => Self::Store(error),
+            ApartError::Panicked => Self::Apart(error),
+        }
+    }
 }
 
 /// Chunks that are being mapped; taken off the board even if mapping them panics.
@@ -74,10 +86,7 @@ impl Handler for Mapper {
             return Outcome::Reject { reason: "message_invalid" };
         };
         match failures::record(&self.pool, &chunk, "panicked").await {
-            Ok(failures) if failures >= PATIENCE => {
-                let whole = RecordFault { code: "mapper_failed".to_owned(), ..RecordFault::default() };
-                self.publish_empty(&chunk, vec![whole]).await
-            }
+            Ok(failures) if failures >= PATIENCE => self.map_apart(&chunk).await,
             _ => Outcome::Retry { reason: "panicked" },
         }
     }
@@ -116,7 +125,7 @@ impl Mapper {
         }
         let intake = self.take(&arrival).await?;
         drop(arrival);
-        self.publish(chunks, intake, &HashSet::new()).await
+        self.publish(chunks, intake, &Refused::new()).await
     }
 
     /// Maps one chunk; records that Postgres refuses for themselves become faults, the others land.
@@ -136,12 +145,22 @@ impl Mapper {
                 _ => return Outcome::Retry { reason: "failed" },
             }
         }
-        let bisected = async {
-            let (intake, refused) = self.take_bisecting(arrival_of(chunk)).await?;
-            self.publish(std::slice::from_ref(chunk), intake, &refused.into_iter().collect()).await
+        self.map_apart(chunk).await
+    }
+
+    /// Maps a chunk piece by piece: what fails by itself becomes a fault, its neighbours land.
+    async fn map_apart(&self, chunk: &RawChunk) -> Outcome {
+        let mapped = async {
+            let (intake, refused) = self.take_apart(chunk).await?;
+            self.publish(std::slice::from_ref(chunk), intake, &refused).await
         };
-        match bisected.await {
+        match mapped.await {
             Ok(outcome) => outcome,
+            Err(MapError::Apart(error)) => {
+                tracing::error!(error = format!("{:#}", anyhow::Error::from(error)), "parking a chunk as a whole");
+                let whole = RecordFault { code: FaultCode::MapperFailed.as_str().to_owned(), ..RecordFault::default() };
+                self.publish_empty(chunk, vec![whole]).await
+            }
             Err(error) => {
                 let reason = passing(&error).unwrap_or("failed");
                 tracing::warn!(error = format!("{:#}", anyhow::Error::from(error)), "taking a chunk apart");
@@ -151,12 +170,7 @@ impl Mapper {
     }
 
     /// Publishes what the store now says of each chunk's keys, and waits until the server has it.
-    async fn publish(
-        &self,
-        chunks: &[RawChunk],
-        intake: Intake,
-        refused: &HashSet<String>,
-    ) -> Result<Outcome, MapError> {
+    async fn publish(&self, chunks: &[RawChunk], intake: Intake, refused: &Refused) -> Result<Outcome, MapError> {
         let taken = match intake {
             Intake::Taken(taken) => taken,
             Intake::NotYet => return Ok(Outcome::Retry { reason: "epoch_unknown" }),
@@ -172,7 +186,8 @@ impl Mapper {
         };
         let mut publications = Vec::with_capacity(chunks.len());
         for chunk in chunks {
-            let mapped = tell_chunk(chunk, &taken, refused);
+            let (mapped, counts) = tell_chunk(chunk, &taken, refused);
+            metrics::mapped(chunk.object, counts);
             publications.extend(wire::publications(
                 chunk.workspace,
                 chunk.object,
@@ -203,11 +218,11 @@ fn passing(error: &MapError) -> Option<&'static str> {
         MapError::Store(error) if error.is_transient() => Some("postgres_unavailable"),
         MapError::Publish(error) if error.is_back_pressure() => Some("back_pressure"),
         MapError::Publish(error) if !error.is_permanent() => Some("nats_unavailable"),
-        MapError::Store(_) | MapError::Publish(_) | MapError::Pack(_) => None,
+        MapError::Store(_) | MapError::Publish(_) | MapError::Pack(_) | MapError::Apart(_) => None,
     }
 }
 
-fn arrival_of(chunk: &RawChunk) -> Arrival {
+pub(crate) fn arrival_of(chunk: &RawChunk) -> Arrival {
     Arrival {
         workspace: chunk.workspace,
         object: chunk.object,
@@ -219,7 +234,7 @@ fn arrival_of(chunk: &RawChunk) -> Arrival {
 }
 
 /// Says what the store holds of a chunk's keys, in the chunk's order.
-fn tell_chunk(chunk: &RawChunk, taken: &Taken, refused: &HashSet<String>) -> wire::Chunk {
+pub(crate) fn tell_chunk(chunk: &RawChunk, taken: &Taken, refused: &Refused) -> (wire::Chunk, MappedCounts) {
     let compiled = taken.rules.compiled(chunk.object);
     let mut readers: HashMap<(i64, Option<&str>), Reader<'_>> = HashMap::new();
     let mut counts = MappedCounts { rejected: chunk.faults.len() as u64, ..MappedCounts::default() };
@@ -230,13 +245,12 @@ fn tell_chunk(chunk: &RawChunk, taken: &Taken, refused: &HashSet<String>) -> wir
         if !told.insert(image.id.as_str()) {
             continue;
         }
-        let Some(stored) = taken.rows.get(&image.id) else {
-            if refused.contains(&image.id) {
-                counts.rejected += 1;
-                faults.push(fault_of(&image.id, FaultCode::StoreRefused, ""));
-            }
+        if let Some(code) = refused.get(&image.id) {
+            counts.rejected += 1;
+            faults.push(fault_of(&image.id, *code, ""));
             continue;
-        };
+        }
+        let Some(stored) = taken.rows.get(&image.id) else { continue };
         let key = (stored.image.field_list_version, stored.image.currency.as_deref());
         let reader = readers.entry(key).or_insert_with(|| {
             let fields = taken.lists.get(&key.0).map(AsRef::as_ref).unwrap_or_default();
@@ -257,6 +271,5 @@ fn tell_chunk(chunk: &RawChunk, taken: &Taken, refused: &HashSet<String>) -> wir
         }
     }
     counts.mapped -= counts.with_unmapped_value;
-    metrics::mapped(chunk.object, counts);
-    wire::Chunk { chunk_ref: chunk.chunk_ref.clone(), mode: chunk.mode, records, faults }
+    (wire::Chunk { chunk_ref: chunk.chunk_ref.clone(), mode: chunk.mode, records, faults }, counts)
 }

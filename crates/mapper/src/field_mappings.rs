@@ -42,7 +42,7 @@ pub(crate) struct Proposal {
 
 impl Proposal {
     /// Returns the rules as saving would make them.
-    pub(crate) fn new(&self) -> Rules {
+    pub(crate) fn rules(&self) -> Rules {
         self.old.with(self.known.mapping_version + 1, self.changed.clone())
     }
 }
@@ -123,6 +123,7 @@ impl Mapper {
     pub(crate) async fn update_field_mapping(
         &self,
         request: wire::UpdateFieldMappingRequest,
+        actor: &str,
     ) -> Result<wire::UpdateFieldMappingResponse, Status> {
         let (workspace, kind) = (convert::workspace_id(&request.workspace_id)?, convert::kind(request.kind)?);
         let requested = requested(request.entries);
@@ -159,8 +160,8 @@ impl Mapper {
             None if !only_unmaps(old.kind(kind), &requested) => return Err(refusal::etag_mismatch()),
             None => reduced(old.kind(kind), &requested)?,
         };
-        let change =
-            Change { workspace: &known, kind, old: &old, changed, schemas: schemas.as_deref(), rows: Rows::Fields };
+        let (schemas, rows) = (schemas.as_deref(), Rows::Fields);
+        let change = Change { workspace: &known, kind, old: &old, changed, schemas, rows, actor };
         if request.validate_only || is_same(old.kind(kind), &change.changed) {
             let (_, _, mut preview) = self.preview(&mut tx, &change).await?;
             let mapping = to_wire(workspace, &change.changed, &before);

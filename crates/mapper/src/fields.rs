@@ -37,6 +37,7 @@ impl Mapper {
     pub(crate) async fn create_custom_field(
         &self,
         request: wire::CreateCustomFieldRequest,
+        actor: &str,
     ) -> Result<wire::LaneField, Status> {
         let workspace = convert::workspace_id(&request.workspace_id)?;
         let field = new_field(request.field.unwrap_or_default())?;
@@ -69,11 +70,15 @@ impl Mapper {
         .await
         .map_err(refusal::postgres)?;
         write_options(&mut tx, workspace, field.kind, field.id.as_str(), &field.options).await?;
-        self.save_fields(tx, &known, &old, changed).await?;
+        self.save_fields(tx, &known, &old, changed, actor).await?;
         Ok(to_wire(&field))
     }
 
-    pub(crate) async fn update_options(&self, request: wire::UpdateOptionsRequest) -> Result<wire::LaneField, Status> {
+    pub(crate) async fn update_options(
+        &self,
+        request: wire::UpdateOptionsRequest,
+        actor: &str,
+    ) -> Result<wire::LaneField, Status> {
         let (workspace, kind) = (convert::workspace_id(&request.workspace_id)?, convert::kind(request.kind)?);
         let options = options(&request.field, request.options)?;
 
@@ -111,7 +116,7 @@ impl Mapper {
             return Err(refusal::value_mapping_invalid(violations.collect()));
         }
         write_options(&mut tx, workspace, kind, &request.field, &options).await?;
-        self.save_fields(tx, &known, &old, changed).await?;
+        self.save_fields(tx, &known, &old, changed, actor).await?;
         Ok(answer)
     }
 
@@ -122,9 +127,10 @@ impl Mapper {
         workspace: &store::Workspace,
         old: &rules::Rules,
         changed: KindRules,
+        actor: &str,
     ) -> Result<(), Status> {
         let kind = changed.mapping.kind;
-        let change = Change { workspace, kind, old, changed, schemas: None, rows: Rows::Written };
+        let change = Change { workspace, kind, old, changed, schemas: None, rows: Rows::Written, actor };
         self.save(tx, change).await?;
         self.tell_writer(workspace.id).await;
         Ok(())

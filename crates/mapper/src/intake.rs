@@ -1,11 +1,10 @@
 //! One chunk's way into the source store, in one transaction: epoch and mapping held, images guarded, counts kept.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use domain::{Epoch, Object, WorkspaceId};
 
-use crate::Mapper;
 use crate::lists::{self, Lists};
 use crate::merge::{Merged, RowChange, merge};
 use crate::reads::{self, Read};
@@ -13,6 +12,7 @@ use crate::registry::{self, Deltas};
 use crate::rules::Rules;
 use crate::source::{self, Image, Stored};
 use crate::store::{self, StoreError};
+use crate::{Mapper, erasure};
 
 /// What came of an intake.
 #[derive(Debug)]
@@ -73,8 +73,14 @@ impl Mapper {
             reads::note(&mut tx, workspace, read).await?;
         }
 
+        // What was erased is not stored again, so nothing is told of it either.
+        let keys = || arrival.images.iter().map(|image| image.id.as_str());
+        let erased = match known.has_erased {
+            true => erasure::among(&mut tx, workspace, keys().collect()).await?,
+            false => HashSet::new(),
+        };
         let mut by_id: BTreeMap<&str, Vec<&Image>> = BTreeMap::new();
-        for image in &arrival.images {
+        for image in arrival.images.iter().filter(|image| !erased.contains(&image.id)) {
             by_id.entry(&image.id).or_default().push(image);
         }
         let ids: Vec<&str> = by_id.keys().copied().collect();
@@ -143,41 +149,5 @@ impl Mapper {
         self.lists.learn(workspace, epoch, object, &lists);
         let rows = merged.into_iter().map(|(id, merged)| (id, merged.row)).collect();
         Ok(Intake::Taken(Taken { rules, rows, lists }))
-    }
-
-    /// Takes images into the store piece by piece until only those are left that Postgres refuses for themselves.
-    ///
-    /// Returns what was taken, and the ids that were refused.
-    pub(crate) async fn take_bisecting(&self, arrival: Arrival) -> Result<(Intake, Vec<String>), StoreError> {
-        let mut refused = Vec::new();
-        let mut taken: Option<Taken> = None;
-        let (lists, images) = (arrival.lists.clone(), arrival.images.clone());
-        let mut pieces = vec![images];
-        while let Some(mut images) = pieces.pop() {
-            let piece = Arrival { images: images.clone(), lists: lists.clone(), ..arrival.clone() };
-            match self.take(&piece).await {
-                Ok(Intake::Taken(more)) => match &mut taken {
-                    Some(taken) => {
-                        taken.rows.extend(more.rows);
-                        taken.lists.extend(more.lists);
-                        taken.rules = more.rules;
-                    }
-                    None => taken = Some(more),
-                },
-                Ok(other) => return Ok((other, Vec::new())),
-                Err(error) if error.is_transient() => return Err(error),
-                Err(error) if images.is_empty() => return Err(error),
-                Err(_) if images.len() == 1 => refused.extend(images.pop().map(|image| image.id)),
-                Err(_) => {
-                    let rest = images.split_off(images.len() / 2);
-                    pieces.extend([rest, images]);
-                }
-            }
-        }
-        match taken {
-            Some(taken) => Ok((Intake::Taken(taken), refused)),
-            // Every record was refused: the lists and the rules still come from an empty intake.
-            None => Ok((self.take(&Arrival { images: Vec::new(), ..arrival }).await?, refused)),
-        }
     }
 }

@@ -4,11 +4,16 @@
 //! what the store now holds of its keys, `chunks` publishes that and settles. A change of mappings goes the other:
 //! `saving` previews and saves it, `replay` maps every stored record once more. No Salesforce call in either.
 
+mod apart;
 mod api;
 mod arr;
+mod audit;
 mod chunks;
 mod config;
 mod describe;
+mod erasure;
+#[cfg(debug_assertions)]
+pub mod fail_point;
 mod failures;
 mod field_mappings;
 mod fields;
@@ -45,15 +50,18 @@ use anyhow::Context;
 use async_nats::jetstream::consumer::PullConsumer;
 use contract::admin::v1::workspace_state_service_server::WorkspaceStateServiceServer;
 use contract::extractor::v1::schema_service_client::SchemaServiceClient;
+use contract::mapper::v1::erasure_service_server::ErasureServiceServer;
 use contract::mapper::v1::mapping_service_server::MappingServiceServer;
 use contract::mapper::v1::read_plan_service_server::ReadPlanServiceServer;
 use contract::mapper::v1::record_service_server::RecordServiceServer;
 use contract::streams::{self, StreamSpec};
 use contract::writer::v1::apply_service_client::ApplyServiceClient;
 use contract::writer::v1::standing_service_client::StandingServiceClient;
+use domain::WorkspaceId;
 use messaging::Bus;
 use secrecy::ExposeSecret;
 use service::Lifecycle;
+use service::audit::Broken;
 use service::grpc::{MAX_MESSAGE_BYTES, Peer};
 use service::health::Health;
 use service::status::Board;
@@ -126,6 +134,15 @@ impl Mapper {
         messaging::consume(&bus, streams::MAPPER, options, self, stopping).await.context("consuming raw chunks")
     }
 
+    /// Checks the audit log of a workspace and returns the number of its last entry.
+    ///
+    /// # Errors
+    /// When Postgres fails.
+    pub async fn verify_audit(&self, workspace: WorkspaceId) -> anyhow::Result<Result<i64, Broken>> {
+        let mut tx = self.transaction(workspace).await?;
+        Ok(audit::verify(&mut tx, workspace).await?)
+    }
+
     /// Adds every task but the consumer: replays, the outbox, telling the writer, upkeep.
     pub fn spawn_chores(self: &Arc<Self>, tasks: &mut Lifecycle) {
         tasks.spawn("replay mappings", Arc::clone(self).replay(tasks.stopping()));
@@ -151,6 +168,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let server = service::grpc::Server::new(&config.common, &health, &board)?
         .add_service(MappingServiceServer::new(Api::new(Arc::clone(&mapper))))
         .add_service(RecordServiceServer::new(Api::new(Arc::clone(&mapper))))
+        .add_service(ErasureServiceServer::new(Api::new(Arc::clone(&mapper))))
         .add_service(ReadPlanServiceServer::new(Api::new(Arc::clone(&mapper))))
         .add_service(WorkspaceStateServiceServer::new(Api::new(Arc::clone(&mapper))));
     tasks.spawn("serve gRPC", server.serve(tasks.stopping()));

@@ -54,7 +54,7 @@ impl Mapper {
             token => read_token(bound, token)?,
         };
         let proposal = self.proposal(workspace, kind, request.entries).await?;
-        let new = proposal.new();
+        let new = proposal.rules();
         let (values, next) = self.overwritten_page(&proposal, &new, &place, size).await?;
         let next_page_token = next.map(|place| write_token(bound, &place)).unwrap_or_default();
         Ok(wire::ListOverwrittenValuesResponse { values, next_page_token })
@@ -62,7 +62,7 @@ impl Mapper {
 
     /// Counts everything that a save would overwrite.
     pub(crate) async fn overwritten(&self, proposal: &Proposal) -> Result<Overwritten, Status> {
-        let new = proposal.new();
+        let new = proposal.rules();
         let mut all = Overwritten::default();
         let mut next = Some(Place { object: proposal.kind.objects()[0], after: String::new() });
         while let Some(place) = next {

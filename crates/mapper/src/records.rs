@@ -78,7 +78,7 @@ impl Mapper {
         let held = self.held(&mut tx, &proposal.known, object, &[id.as_str()]).await?;
         drop(tx);
         let held = held.into_iter().next().ok_or_else(|| refusal::no_such("record"))?;
-        let (old, new) = (&proposal.old, proposal.new());
+        let (old, new) = (&proposal.old, proposal.rules());
         let fields = both(old, &new, object);
         let standing = self.standing(workspace, object, &fields, &id).await?;
         let (state, target) = held.stored.image.identity();

@@ -8,6 +8,7 @@ use contract::event::v1 as event;
 use contract::mapper::v1::MappingPreview;
 use contract::subjects;
 use domain::{FieldType, Kind, WorkspaceId};
+use jiff::Timestamp;
 use mapping::{Decision, ObjectSchema};
 use prost::Message;
 use sqlx::{PgConnection, Postgres, Transaction};
@@ -15,7 +16,7 @@ use sqlx::{PgConnection, Postgres, Transaction};
 use crate::preview::{self, Pass};
 use crate::rules::{KindRules, Rules};
 use crate::store::{self, StoreError, Workspace};
-use crate::{Mapper, outbox, plan, registry, replay};
+use crate::{Mapper, audit, outbox, plan, registry, replay};
 
 /// A change of the mapping of one kind, under a lock or in a snapshot.
 pub(crate) struct Change<'c> {
@@ -26,6 +27,8 @@ pub(crate) struct Change<'c> {
     /// Describes of the kind's objects, if they were asked for.
     pub(crate) schemas: Option<&'c [ObjectSchema]>,
     pub(crate) rows: Rows<'c>,
+    /// Who wants it, for the audit log.
+    pub(crate) actor: &'c str,
 }
 
 /// Which rows the change writes.
@@ -36,6 +39,25 @@ pub(crate) enum Rows<'c> {
     Values { field: &'c str, decisions: &'c [(String, Option<Decision>)] },
     /// None of these: the caller wrote what changed.
     Written,
+}
+
+impl Rows<'_> {
+    /// Says what is written: fields by name, values only by number.
+    fn told(&self, rules: &KindRules) -> String {
+        match self {
+            Rows::Fields => {
+                let pairs = rules.mapping.entries.iter().map(|entry| format!("{}={}", entry.field, entry.path));
+                format!("fields {}", pairs.collect::<Vec<_>>().join(" "))
+            }
+            Rows::Values { field, decisions } => {
+                let opened = decisions.iter().filter(|(_, decision)| decision.is_none()).count();
+                let ignored = decisions.iter().filter(|(_, decision)| *decision == Some(Decision::Ignore)).count();
+                let mapped = decisions.len() - opened - ignored;
+                format!("values of {field}: {mapped} mapped, {ignored} ignored, {opened} opened")
+            }
+            Rows::Written => "definitions".to_owned(),
+        }
+    }
 }
 
 impl Mapper {
@@ -78,8 +100,10 @@ impl Mapper {
         change: Change<'_>,
     ) -> Result<(Arc<Rules>, MappingPreview), StoreError> {
         let (new, pass, preview) = self.preview(&mut tx, &change).await?;
-        let Change { workspace, kind, .. } = change;
+        let Change { workspace, kind, actor, .. } = change;
         let rules = new.kind(kind);
+        let detail = format!("{kind}, version {}: {}", new.version, change.rows.told(rules));
+        let entry = audit::Entry { actor, action: "save mapping", outcome: "done", detail: &detail };
         match &change.rows {
             Rows::Fields => write_fields(&mut tx, workspace.id, rules).await?,
             Rows::Values { field, decisions } => write_values(&mut tx, workspace.id, kind, field, decisions).await?,
@@ -97,6 +121,7 @@ impl Mapper {
         if workspace.connected {
             wish_for_reads(&mut tx, workspace.id, kind, &new).await?;
         }
+        audit::append(&mut tx, workspace.id, &entry, Timestamp::now()).await?;
         tx.commit().await?;
         self.wake.notify_waiters();
         Ok((Arc::new(new), preview))

@@ -112,6 +112,9 @@ impl Row {
 }
 
 /// Reads and locks the rows of `ids`, which are sorted; a row of an older epoch counts as not there.
+///
+/// One look into the primary key for each id, in their order. `= any(ids) order by` reads all rows of the object: before
+/// release 17 Postgres takes no list as a condition of an ordered index scan.
 pub(crate) async fn lock(
     conn: &mut PgConnection,
     workspace: WorkspaceId,
@@ -122,12 +125,14 @@ pub(crate) async fn lock(
     let rows = sqlx::query_as!(
         Row,
         r#"
-        select salesforce_id, read_seq, state, master_id, converted_id, account_id, modified_ms,
-               field_list_version, currency, stamp, revision, image, carry
-          from mapper.source_record
-         where workspace_id = $1 and object = $2 and salesforce_id = any($3::text[]) and epoch = $4
-         order by salesforce_id
-           for update
+        select held.*
+          from unnest($3::text[]) with ordinality wanted (id, place)
+         cross join lateral (
+               select salesforce_id, read_seq, state, master_id, converted_id, account_id, modified_ms,
+                      field_list_version, currency, stamp, revision, image, carry
+                 from mapper.source_record
+                where workspace_id = $1 and object = $2 and salesforce_id = wanted.id and epoch = $4
+                  for update) held
         "#,
         workspace.0,
         object.token(),
@@ -279,6 +284,24 @@ pub(crate) async fn forget_older(
     .execute(conn)
     .await?;
     Ok(forgotten.rows_affected())
+}
+
+/// Deletes rows of any epoch by id and returns how many there were.
+pub(crate) async fn erase(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
+    object: Object,
+    ids: &[&str],
+) -> Result<u64, StoreError> {
+    let erased = sqlx::query!(
+        "delete from mapper.source_record where workspace_id = $1 and object = $2 and salesforce_id = any($3::text[])",
+        workspace.0,
+        object.token(),
+        ids as &[&str],
+    )
+    .execute(conn)
+    .await?;
+    Ok(erased.rows_affected())
 }
 
 /// Deletes up to `limit` rows of epochs below `epoch` and returns how many there were.

@@ -44,6 +44,8 @@ pub(crate) struct Workspace {
     pub(crate) plan: Plan,
     pub(crate) connected: bool,
     pub(crate) mapping_version: MappingVersion,
+    /// Whether keys were erased: a column of the row, so whoever waited for the row sees it as it is.
+    pub(crate) has_erased: bool,
 }
 
 struct Row {
@@ -51,13 +53,21 @@ struct Row {
     plan: String,
     connected: bool,
     mapping_version: i64,
+    has_erased: bool,
 }
 
 impl Row {
     fn into_workspace(self, id: WorkspaceId) -> Result<Workspace, StoreError> {
         let plan = Plan::from_token(&self.plan);
         let plan = plan.ok_or_else(|| StoreError::Impossible { table: "workspace", key: id.to_string() })?;
-        Ok(Workspace { id, epoch: self.epoch, plan, connected: self.connected, mapping_version: self.mapping_version })
+        Ok(Workspace {
+            id,
+            epoch: self.epoch,
+            plan,
+            connected: self.connected,
+            mapping_version: self.mapping_version,
+            has_erased: self.has_erased,
+        })
     }
 }
 
@@ -65,7 +75,11 @@ impl Row {
 pub(crate) async fn workspace(conn: &mut PgConnection, id: WorkspaceId) -> Result<Option<Workspace>, StoreError> {
     let row = sqlx::query_as!(
         Row,
-        "select epoch, plan, connected, mapping_version from mapper.workspace where workspace_id = $1",
+        r#"
+        select epoch, plan, connected, mapping_version, erased > 0 as "has_erased!"
+          from mapper.workspace
+         where workspace_id = $1
+        "#,
         id.0,
     )
     .fetch_optional(conn)
@@ -80,7 +94,12 @@ pub(crate) async fn workspace_for_share(
 ) -> Result<Option<Workspace>, StoreError> {
     let row = sqlx::query_as!(
         Row,
-        "select epoch, plan, connected, mapping_version from mapper.workspace where workspace_id = $1 for share",
+        r#"
+        select epoch, plan, connected, mapping_version, erased > 0 as "has_erased!"
+          from mapper.workspace
+         where workspace_id = $1
+           for share
+        "#,
         id.0,
     )
     .fetch_optional(conn)
@@ -95,7 +114,12 @@ pub(crate) async fn workspace_for_update(
 ) -> Result<Option<Workspace>, StoreError> {
     let row = sqlx::query_as!(
         Row,
-        "select epoch, plan, connected, mapping_version from mapper.workspace where workspace_id = $1 for update",
+        r#"
+        select epoch, plan, connected, mapping_version, erased > 0 as "has_erased!"
+          from mapper.workspace
+         where workspace_id = $1
+           for update
+        "#,
         id.0,
     )
     .fetch_optional(conn)
@@ -119,7 +143,7 @@ pub(crate) async fn set_mapping_version(
 pub(crate) async fn workspaces(conn: &mut PgConnection) -> Result<Vec<Workspace>, StoreError> {
     let rows = sqlx::query!(
         r#"
-        select workspace_id, epoch, plan, connected, mapping_version
+        select workspace_id, epoch, plan, connected, mapping_version, erased > 0 as "has_erased!"
           from mapper.workspace
          order by workspace_id
         "#
@@ -128,8 +152,15 @@ pub(crate) async fn workspaces(conn: &mut PgConnection) -> Result<Vec<Workspace>
     .await?;
     rows.into_iter()
         .map(|row| {
-            Row { epoch: row.epoch, plan: row.plan, connected: row.connected, mapping_version: row.mapping_version }
-                .into_workspace(WorkspaceId(row.workspace_id))
+            let id = WorkspaceId(row.workspace_id);
+            Row {
+                epoch: row.epoch,
+                plan: row.plan,
+                connected: row.connected,
+                mapping_version: row.mapping_version,
+                has_erased: row.has_erased,
+            }
+            .into_workspace(id)
         })
         .collect()
 }

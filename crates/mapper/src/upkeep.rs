@@ -8,27 +8,30 @@ use domain::{FieldType, Kind, WorkspaceId};
 use tokio_util::sync::CancellationToken;
 
 use crate::store::{self, StoreError, Workspace};
-use crate::{Mapper, metrics, reads, registry};
+use crate::{Mapper, audit, metrics, reads, registry};
 
 /// How often all workspaces are looked at.
 const ROUND: Duration = Duration::from_secs(15);
+/// Every so many rounds the audit log is checked: once an hour.
+const ROUNDS_PER_AUDIT: u64 = 240;
 
 impl Mapper {
     /// Looks after all workspaces until `stopping`.
     pub(crate) async fn keep_up(self: Arc<Self>, stopping: CancellationToken) -> anyhow::Result<()> {
         let mut tick = tokio::time::interval(ROUND);
-        loop {
+        for round in 1_u64.. {
             tokio::select! {
                 () = stopping.cancelled() => return Ok(()),
                 _ = tick.tick() => {}
             }
-            if let Err(error) = self.round(&stopping).await {
+            if let Err(error) = self.round(&stopping, round % ROUNDS_PER_AUDIT == 0).await {
                 tracing::warn!(error = format!("{:#}", anyhow::Error::from(error)), "looking after workspaces");
             }
         }
+        Ok(())
     }
 
-    async fn round(&self, stopping: &CancellationToken) -> Result<(), StoreError> {
+    async fn round(&self, stopping: &CancellationToken, audits: bool) -> Result<(), StoreError> {
         let mut conn = self.pool.acquire().await?;
         let workspaces = store::workspaces(&mut conn).await?;
         sqlx::query!("delete from mapper.replay where ended_at < now() - interval '7 days'")
@@ -41,6 +44,9 @@ impl Mapper {
                 return Ok(());
             }
             self.sweep(workspace.id, workspace.first_kept_epoch()).await?;
+            if audits {
+                self.audit(workspace.id).await?;
+            }
             if !workspace.connected {
                 self.forget_old_mapping(workspace.id).await?;
                 continue;
@@ -54,6 +60,17 @@ impl Mapper {
                 self.show_unmapped(&workspace).await?;
             }
         }
+        Ok(())
+    }
+
+    /// Forgets old entries of the audit log and checks the others.
+    async fn audit(&self, workspace: WorkspaceId) -> Result<(), StoreError> {
+        let mut tx = self.transaction(workspace).await?;
+        audit::forget_old(&mut tx, workspace).await?;
+        if let Err(broken) = audit::verify(&mut tx, workspace).await? {
+            tracing::error!(%workspace, entry = broken.number, "the audit log was changed");
+        }
+        tx.commit().await?;
         Ok(())
     }
 

@@ -86,6 +86,7 @@ impl Mapper {
     pub(crate) async fn batch_update_value_mappings(
         &self,
         request: wire::BatchUpdateValueMappingsRequest,
+        actor: &str,
     ) -> Result<wire::BatchUpdateValueMappingsResponse, Status> {
         let (workspace, kind) = (convert::workspace_id(&request.workspace_id)?, convert::kind(request.kind)?);
         let mut tx = match request.validate_only {
@@ -124,6 +125,7 @@ impl Mapper {
             changed: with_decisions(rules.kind(kind), &request.field, &of_field),
             schemas: None,
             rows: Rows::Values { field: &request.field, decisions: &decisions },
+            actor,
         };
         if request.validate_only || before == after {
             let (_, _, preview) = self.preview(&mut tx, &change).await?;

@@ -38,6 +38,8 @@ pub(crate) enum Told {
 /// Says in Lane's terms what the store holds of a record.
 pub(crate) fn tell(rules: &Rules, object: Object, reader: &Reader<'_>, stored: &Stored) -> Told {
     let image = &stored.image;
+    #[cfg(debug_assertions)]
+    crate::fail_point::reach(&image.id);
     let (state, target) = image.identity();
     let mut record = MappedRecord {
         id: image.id.clone(),

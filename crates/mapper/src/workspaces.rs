@@ -1,10 +1,11 @@
 //! What became of workspaces, as auth tells it: plans, epochs, connections, and the end of what was stored.
 
 use domain::{Epoch, Plan, WorkspaceId};
+use jiff::Timestamp;
 use sqlx::PgConnection;
 
 use crate::store::{self, StoreError};
-use crate::{Mapper, registry, replay, source};
+use crate::{Mapper, audit, registry, replay, source};
 
 /// Rows deleted in one transaction.
 const SWEEP: i64 = 20_000;
@@ -23,8 +24,8 @@ impl Mapper {
     /// Takes over a state unless a newer one is known, and returns the revision known then.
     ///
     /// What was stored in epochs that are over is gone when this returns; a repeated call goes on with the rest.
-    pub(crate) async fn take_state(&self, told: Told) -> Result<i64, StoreError> {
-        let revision = self.note_state(told).await?;
+    pub(crate) async fn take_state(&self, told: Told, actor: &str) -> Result<i64, StoreError> {
+        let revision = self.note_state(told, actor).await?;
         let mut conn = self.pool.acquire().await?;
         if let Some(known) = store::workspace(&mut conn, told.workspace).await? {
             drop(conn);
@@ -34,7 +35,7 @@ impl Mapper {
         Ok(revision)
     }
 
-    async fn note_state(&self, told: Told) -> Result<i64, StoreError> {
+    async fn note_state(&self, told: Told, actor: &str) -> Result<i64, StoreError> {
         let mut tx = self.transaction(told.workspace).await?;
         // The row is made first, so that two first calls meet at its lock.
         sqlx::query!(
@@ -82,6 +83,9 @@ impl Mapper {
         .await?;
         if epoch > known.epoch || (known.connected && !told.connected) {
             forget_reads(&mut tx, told.workspace).await?;
+            let detail = format!("epoch {}", known.epoch);
+            let entry = audit::Entry { actor, action: "purge stored records", outcome: "done", detail: &detail };
+            audit::append(&mut tx, told.workspace, &entry, Timestamp::now()).await?;
         }
         tx.commit().await?;
         Ok(told.revision)

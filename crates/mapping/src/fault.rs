@@ -31,6 +31,8 @@ pub enum FaultCode {
     RecordTooLarge,
     /// The source store refused the record.
     StoreRefused,
+    /// Our own code failed over the record.
+    MapperFailed,
 }
 
 impl FaultCode {
@@ -52,6 +54,7 @@ impl FaultCode {
             Self::ModstampInvalid => "modstamp_invalid",
             Self::RecordTooLarge => "record_too_large",
             Self::StoreRefused => "store_refused",
+            Self::MapperFailed => "mapper_failed",
         }
     }
 }

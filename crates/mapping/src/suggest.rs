@@ -27,6 +27,22 @@ enum Rule {
     AnyNamed(&'static [&'static str], SourceType),
 }
 
+/// Standard fields that look like more than they are: they say how Data.com cleaned the record, not how the customer is.
+const TECHNICAL: [&str; 1] = ["CleanStatus"];
+
+/// How well the name of a field says a word; the best is the least.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Closeness {
+    /// "Status".
+    Same,
+    /// "Account Status", "Customer Status".
+    OfTheRecord,
+    /// "Renewal Status".
+    AtTheEnd,
+    /// "Status Reason".
+    Somewhere,
+}
+
 const TIER: &[Rule] = &[Rule::AnyNamed(&["tier", "segment", "priority"], SourceType::Picklist)];
 const STATUS: &[Rule] = &[Rule::AnyNamed(&["status", "lifecycle"], SourceType::Picklist)];
 
@@ -87,25 +103,48 @@ fn candidate(rule: &Rule, candidates: &[&SourceField]) -> Option<(String, String
     }
 }
 
+/// Returns the field that says the earliest of the words best. What an org made itself is better than a standard field,
+/// unless its name only mentions the word.
 fn named<'f>(
     words: &[&str],
     source_type: SourceType,
     candidates: impl Iterator<Item = &'f &'f SourceField> + Clone,
 ) -> Option<(String, String)> {
+    let is_candidate =
+        |field: &&&SourceField| field.source_type == source_type && !TECHNICAL.contains(&field.path.as_str());
     words.iter().find_map(|word| {
-        let field = candidates
+        let (closeness, field) = candidates
             .clone()
-            .filter(|field| field.source_type == source_type)
-            .find(|field| has_word(&field.path, word) || has_word(&field.label, word))?;
-        Some((field.path.clone(), format!("a {} field named \"{}\"", source_type.name(), field.label)))
+            .filter(is_candidate)
+            .filter_map(|field| Some((best(&field.path, &field.label, word)?, field)))
+            .min_by_key(|(closeness, field)| (*closeness == Closeness::Somewhere, !field.custom, *closeness))?;
+        let origin = if field.custom { "the org's own" } else { "the standard" };
+        let how = match closeness {
+            Closeness::Same => format!("has the name \"{word}\""),
+            Closeness::OfTheRecord | Closeness::AtTheEnd => format!("ends with \"{word}\""),
+            Closeness::Somewhere => format!("has \"{word}\" in its name"),
+        };
+        let reason = format!("{origin} {} field \"{}\" {how}", source_type.name(), field.label);
+        Some((field.path.clone(), reason))
     })
 }
 
-/// Whether the words of `phrase` stand in `name` side by side: "Customer_Tier__c" has "tier", "Array" has no "arr".
-fn has_word(name: &str, phrase: &str) -> bool {
-    let own = words(name);
-    let wanted = words(phrase);
-    own.windows(wanted.len().max(1)).any(|window| window == wanted.as_slice())
+fn best(path: &str, label: &str, word: &str) -> Option<Closeness> {
+    [path, label].into_iter().filter_map(|name| closeness(name, word)).min()
+}
+
+/// Says how well `name` says `phrase`: "Customer_Tier__c" has "tier", "Array" has no "arr".
+fn closeness(name: &str, phrase: &str) -> Option<Closeness> {
+    const RECORDS: [&str; 5] = ["account", "customer", "contact", "lead", "person"];
+    let (own, wanted) = (words(name), words(phrase));
+    if own == wanted {
+        return Some(Closeness::Same);
+    }
+    match own.strip_suffix(wanted.as_slice()) {
+        Some([record]) if RECORDS.contains(&record.as_str()) => Some(Closeness::OfTheRecord),
+        Some(_) => Some(Closeness::AtTheEnd),
+        None => own.windows(wanted.len().max(1)).any(|window| window == wanted).then_some(Closeness::Somewhere),
+    }
 }
 
 /// Splits "CustomerPriority__c", "Customer Tier" and "ARR" into lower-case words.

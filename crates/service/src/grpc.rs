@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -38,6 +38,20 @@ pub const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
 /// A channel to a peer that carries the trace on.
 pub type Peer = InterceptedService<Channel, Traced>;
 
+static OWN_NAME: OnceLock<&'static str> = OnceLock::new();
+
+/// Sets the name by which this process introduces itself to its peers; the first one stays.
+pub fn introduce(name: &'static str) {
+    OWN_NAME.get_or_init(|| name);
+}
+
+/// Returns the name by which a caller introduced itself, for the audit log. It is a claim, not a proof.
+#[must_use]
+pub fn caller(metadata: &MetadataMap) -> &str {
+    let agent = metadata.get("user-agent").and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+    agent.split(' ').next().filter(|name| !name.is_empty()).unwrap_or("unknown")
+}
+
 /// Returns a channel that connects on first use and reconnects by itself.
 ///
 /// # Errors
@@ -45,6 +59,7 @@ pub type Peer = InterceptedService<Channel, Traced>;
 pub fn peer(url: &str) -> anyhow::Result<Peer> {
     let endpoint = Endpoint::from_shared(url.to_owned())
         .with_context(|| format!("{url} is not an address of a peer"))?
+        .user_agent(*OWN_NAME.get_or_init(|| "lanesync"))?
         .connect_timeout(Duration::from_secs(5))
         .timeout(CLIENT_DEADLINE)
         .http2_keep_alive_interval(Duration::from_secs(30))

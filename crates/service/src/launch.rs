@@ -10,7 +10,7 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use crate::config::{self, Common};
-use crate::telemetry;
+use crate::{grpc, telemetry};
 
 /// The exit code for wrong config, as sysexits has it.
 const EX_CONFIG: u8 = 78;
@@ -55,6 +55,7 @@ where
         Ok(config) => config,
         Err(code) => return code,
     };
+    grpc::introduce(service);
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("starting the runtime: {error}")),

@@ -1,5 +1,6 @@
 //! What every `main` needs: config, telemetry, lifecycle, health, gRPC. Services own their config; this only loads it.
 
+pub mod audit;
 pub mod config;
 pub mod grpc;
 pub mod health;

@@ -13,6 +13,10 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{self, Database};
 use crate::status::Board;
 
+/// Tables grow from empty, and statements are prepared once: a plan that was best for one page would read the whole table
+/// for ever. Every hot statement goes by a key; a plan that reads a whole table anyway is not worth compiling either.
+const PLANNER: [(&str, &str); 2] = [("enable_seqscan", "off"), ("jit", "off")];
+
 /// Opens a pool; the first connection must succeed.
 ///
 /// # Errors
@@ -22,7 +26,8 @@ pub async fn connect(config: &Database, service: &'static str) -> anyhow::Result
     // The parse error is dropped on purpose: it can quote the URL, which holds a password.
     let options = PgConnectOptions::from_str(url.expose_secret())
         .map_err(|_| anyhow::anyhow!("LANESYNC_DATABASE_URL_FILE does not hold a Postgres URL"))?
-        .application_name(service);
+        .application_name(service)
+        .options(PLANNER);
     PgPoolOptions::new()
         .max_connections(config.database_max_connections)
         .acquire_timeout(Duration::from_secs(10))

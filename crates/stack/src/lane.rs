@@ -271,6 +271,25 @@ impl Lane {
         Ok(self.syncs().start_sync(request).await.context("starting a run")?.into_inner())
     }
 
+    /// Starts a run as soon as no other is in hand: polls and compares begin by themselves and are let through.
+    ///
+    /// # Errors
+    /// A call fails otherwise, or no run could be started within `limit`.
+    pub async fn start_when_free(&self, workspace: &str, scope: SyncScope, limit: Duration) -> anyhow::Result<SyncRun> {
+        let deadline = Instant::now() + limit;
+        loop {
+            let error = match self.start(workspace, scope).await {
+                Ok(run) => return Ok(run),
+                Err(error) => error,
+            };
+            let reason = error.downcast_ref::<tonic::Status>().and_then(Reason::of);
+            if reason != Some(Reason::SyncAlreadyRunning) || Instant::now() >= deadline {
+                return Err(error);
+            }
+            tokio::time::sleep(GLANCE).await;
+        }
+    }
+
     /// Returns a run as it stands.
     ///
     /// # Errors

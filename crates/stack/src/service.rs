@@ -70,7 +70,7 @@ impl ServiceName {
             Self::Auth => matches!(peer, Self::Extractor | Self::Mapper | Self::Writer),
             Self::Extractor => matches!(peer, Self::Auth | Self::Mapper | Self::Writer),
             Self::Mapper => matches!(peer, Self::Extractor | Self::Writer),
-            Self::Writer => false,
+            Self::Writer => matches!(peer, Self::Mapper),
         }
     }
 

@@ -8,17 +8,21 @@ use contract::error::{Failure, Reason, Violation};
 use contract::event::v1::CustomerChanged;
 use contract::writer::v1::customer_service_server::CustomerService;
 use contract::writer::v1::{
-    Contact, CreateContactRequest, CreateCustomerRequest, Customer, GetContactRequest, GetCustomerRequest,
-    ListContactsRequest, ListContactsResponse, ListCustomerChangesRequest, ListCustomerChangesResponse,
-    ListCustomersRequest, ListCustomersResponse, UpdateContactRequest, UpdateCustomerRequest,
+    Contact, CreateContactRequest, CreateCustomerRequest, Customer, EraseRecordRequest, EraseRecordResponse,
+    GetContactRequest, GetCustomerRequest, ListContactsRequest, ListContactsResponse, ListCustomerChangesRequest,
+    ListCustomerChangesResponse, ListCustomersRequest, ListCustomersResponse, UpdateContactRequest,
+    UpdateCustomerRequest,
 };
 use domain::{Kind, LaneId, Object, WorkspaceId};
+use jiff::Timestamp;
+use service::grpc::caller;
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use tokio::sync::Notify;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use super::check::{self, Edited, Refusal};
+use super::erase::Eraser;
 use super::{CallError, begin, invalid, not_found, page, view};
 use crate::metrics;
 use crate::store::applied::{self, Change};
@@ -26,19 +30,21 @@ use crate::store::history::Hour;
 use crate::store::read::{self, RowName};
 use crate::store::row::Row;
 use crate::store::workspace::{self, Workspace};
-use crate::store::{edit, touched};
+use crate::store::{audit, edit, touched};
 
 /// Serves `CustomerService`.
 #[derive(Clone, Debug)]
 pub(crate) struct CustomerApi {
     pub(super) pool: PgPool,
     feed: Arc<Notify>,
+    eraser: Eraser,
 }
 
 impl CustomerApi {
-    /// `feed` is told whenever the change feed grew.
-    pub(crate) fn new(pool: PgPool, feed: Arc<Notify>) -> Self {
-        Self { pool, feed }
+    /// `feed` is told whenever the change feed grew, `orders` when an erase order waits to be passed on.
+    pub(crate) fn new(pool: PgPool, feed: Arc<Notify>, orders: Arc<Notify>) -> Self {
+        let eraser = Eraser::new(pool.clone(), Arc::clone(&feed), orders);
+        Self { pool, feed, eraser }
     }
 
     async fn find(
@@ -122,9 +128,14 @@ impl CustomerApi {
             Some(object) if row.is_synced => Edited::Synced(object),
             _ => Edited::Own,
         };
-        let image = check::edit(kind, &known, edited, request.fields, request.mask)
-            .inspect_err(count_refused)
-            .map_err(Failure::from)?;
+        let image = match check::edit(kind, &known, edited, request.fields, request.mask) {
+            Ok(image) => image,
+            Err(refusal) => {
+                transaction.rollback().await?;
+                self.note_refused(workspace, lane, &request.caller, &refusal).await?;
+                return Err(Failure::from(refusal).into());
+            }
+        };
         edit::as_person(&mut transaction).await?;
         let written = match kind {
             Kind::Account => edit::update_customer(&mut transaction, workspace, &row.key, &image).await,
@@ -137,6 +148,28 @@ impl CustomerApi {
         self.finish(transaction, workspace, lane, bits).await?;
         let alias_ids = aliases.remove(&lane).unwrap_or_default();
         Ok((workspace, known, row, alias_ids))
+    }
+
+    /// Counts and logs an edit that locks refuse: which fields, never which values.
+    async fn note_refused(
+        &self,
+        workspace: WorkspaceId,
+        lane: Uuid,
+        caller: &str,
+        refusal: &Refusal,
+    ) -> Result<(), CallError> {
+        let Refusal::Locked(violations) = refusal else { return Ok(()) };
+        for violation in violations {
+            metrics::refused(violation.field.clone());
+        }
+        let fields: Vec<_> = violations.iter().map(|violation| violation.field.as_str()).collect();
+        let detail = format!("{lane}: {}", fields.join(" "));
+        let entry =
+            audit::Entry { actor: caller, action: "edit", outcome: Reason::FieldLocked.as_str(), detail: &detail };
+        let mut transaction = begin(&self.pool, workspace).await?;
+        audit::append(&mut transaction, workspace, &entry, Timestamp::now()).await?;
+        transaction.commit().await?;
+        Ok(())
     }
 
     /// Appends to the change feed if there is something to tell, and commits.
@@ -200,6 +233,8 @@ struct Update {
     fields: Vec<contract::writer::v1::FieldValue>,
     mask: Option<Vec<String>>,
     etag: String,
+    /// The calling service.
+    caller: String,
 }
 
 fn noun(kind: Kind) -> &'static str {
@@ -209,7 +244,7 @@ fn noun(kind: Kind) -> &'static str {
     }
 }
 
-fn row_name(id: &str, key: &str) -> Result<RowName, CallError> {
+pub(super) fn row_name(id: &str, key: &str) -> Result<RowName, CallError> {
     match (id, key) {
         ("", key) => Ok(RowName::Source(convert::salesforce_id("salesforce_id", key)?)),
         (id, "") => Ok(RowName::Lane(id.parse::<LaneId>().map_err(|_| invalid("id", "is not a UUID"))?.0)),
@@ -244,14 +279,6 @@ pub(super) async fn aliases(
     Ok(by_lane)
 }
 
-fn count_refused(refusal: &Refusal) {
-    if let Refusal::Locked(violations) = refusal {
-        for violation in violations {
-            metrics::refused(violation.field.clone());
-        }
-    }
-}
-
 /// The database refuses what the check above it let through: then the check is wrong, and the lock still holds.
 fn locked_by_database(error: sqlx::Error) -> CallError {
     let is_lock = error.as_database_error().and_then(|error| error.code()).as_deref() == Some(edit::FIELD_LOCKED);
@@ -284,8 +311,9 @@ impl CustomerService for CustomerApi {
     }
 
     async fn update_customer(&self, request: Request<UpdateCustomerRequest>) -> Result<Response<Customer>, Status> {
+        let caller = caller(request.metadata()).to_owned();
         let UpdateCustomerRequest { workspace_id, id, fields, update_mask, etag } = request.into_inner();
-        let update = Update { workspace_id, id, fields, mask: update_mask.map(|mask| mask.paths), etag };
+        let update = Update { workspace_id, id, fields, mask: update_mask.map(|mask| mask.paths), etag, caller };
         let (workspace, known, row, aliases) = self.update(Kind::Account, update).await?;
         Ok(Response::new(view::customer(workspace, &known, &row, aliases)))
     }
@@ -308,8 +336,9 @@ impl CustomerService for CustomerApi {
     }
 
     async fn update_contact(&self, request: Request<UpdateContactRequest>) -> Result<Response<Contact>, Status> {
+        let caller = caller(request.metadata()).to_owned();
         let UpdateContactRequest { workspace_id, id, fields, update_mask, etag } = request.into_inner();
-        let update = Update { workspace_id, id, fields, mask: update_mask.map(|mask| mask.paths), etag };
+        let update = Update { workspace_id, id, fields, mask: update_mask.map(|mask| mask.paths), etag, caller };
         let (workspace, known, row, aliases) = self.update(Kind::Contact, update).await?;
         Ok(Response::new(view::contact(workspace, &known, &row, aliases)))
     }
@@ -319,5 +348,13 @@ impl CustomerService for CustomerApi {
         request: Request<ListCustomerChangesRequest>,
     ) -> Result<Response<ListCustomerChangesResponse>, Status> {
         Ok(Response::new(self.list_changes(request.into_inner()).await?))
+    }
+
+    async fn erase_record(
+        &self,
+        request: Request<EraseRecordRequest>,
+    ) -> Result<Response<EraseRecordResponse>, Status> {
+        let (metadata, _, order) = request.into_parts();
+        Ok(Response::new(self.eraser.erase(order, caller(&metadata)).await?))
     }
 }

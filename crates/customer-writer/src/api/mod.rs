@@ -3,6 +3,7 @@
 mod apply;
 mod check;
 mod customers;
+mod erase;
 mod history;
 mod list;
 mod page;

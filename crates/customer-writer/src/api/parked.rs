@@ -8,12 +8,15 @@ use contract::writer::v1::{
     GroupParkedRecordsRequest, GroupParkedRecordsResponse, ListParkedRecordsRequest, ListParkedRecordsResponse,
     ParkedGroup, ParkedGroupKey, ParkedRecord, RequeueParkedRecordsRequest, RequeueParkedRecordsResponse,
 };
+use domain::Object;
+use jiff::Timestamp;
+use service::grpc::caller;
 use sqlx::PgPool;
 use tonic::{Request, Response, Status};
 
 use super::{CallError, begin, invalid, page, view};
 use crate::store::parked::{self, AfterParked, Group, GroupKey, Parked};
-use crate::store::workspace;
+use crate::store::{audit, workspace};
 
 /// Records shown with each group.
 const SAMPLES: i64 = 5;
@@ -55,7 +58,11 @@ impl ParkedApi {
         Ok(ListParkedRecordsResponse { records, next_page_token })
     }
 
-    async fn requeue(&self, request: RequeueParkedRecordsRequest) -> Result<RequeueParkedRecordsResponse, CallError> {
+    async fn requeue(
+        &self,
+        request: RequeueParkedRecordsRequest,
+        caller: &str,
+    ) -> Result<RequeueParkedRecordsResponse, CallError> {
         let workspace = convert::workspace_id(&request.workspace_id)?;
         let object = match common::SalesforceObject::try_from(request.object) {
             Ok(common::SalesforceObject::Unspecified) => None,
@@ -73,6 +80,10 @@ impl ParkedApi {
         let mut transaction = begin(&self.pool, workspace).await?;
         let known = workspace::read(&mut transaction, workspace).await?.unwrap_or_default();
         let records = parked::requeue(&mut transaction, workspace, object, &ids, group.as_ref()).await?;
+        let what = object.map_or("all objects", Object::token);
+        let detail = format!("{what}, {} records", records.len());
+        let entry = audit::Entry { actor: caller, action: "requeue parked", outcome: "done", detail: &detail };
+        audit::append(&mut transaction, workspace, &entry, Timestamp::now()).await?;
         transaction.commit().await?;
         let records = records.into_iter().map(|record| wire(known.instance_url.as_deref(), record)).collect();
         Ok(RequeueParkedRecordsResponse { records })
@@ -145,6 +156,7 @@ impl ParkedService for ParkedApi {
         &self,
         request: Request<RequeueParkedRecordsRequest>,
     ) -> Result<Response<RequeueParkedRecordsResponse>, Status> {
-        Ok(Response::new(self.requeue(request.into_inner()).await?))
+        let (metadata, _, request) = request.into_parts();
+        Ok(Response::new(self.requeue(request, caller(&metadata)).await?))
     }
 }

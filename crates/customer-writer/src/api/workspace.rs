@@ -3,10 +3,13 @@
 use contract::admin::v1::workspace_state_service_server::WorkspaceStateService;
 use contract::admin::v1::{SetWorkspaceStateRequest, SetWorkspaceStateResponse};
 use contract::convert;
+use jiff::Timestamp;
+use service::grpc::caller;
 use sqlx::PgPool;
 use tonic::{Request, Response, Status};
 
 use super::{CallError, begin, invalid};
+use crate::store::audit;
 use crate::store::workspace::{self, State};
 
 /// Serves `WorkspaceStateService`.
@@ -20,7 +23,11 @@ impl WorkspaceStateApi {
         Self { pool }
     }
 
-    async fn set(&self, request: SetWorkspaceStateRequest) -> Result<SetWorkspaceStateResponse, CallError> {
+    async fn set(
+        &self,
+        request: SetWorkspaceStateRequest,
+        caller: &str,
+    ) -> Result<SetWorkspaceStateResponse, CallError> {
         let workspace = convert::workspace_id(&request.workspace_id)?;
         if request.purge && request.connected {
             return Err(invalid("purge", "needs connected to be false"));
@@ -37,7 +44,10 @@ impl WorkspaceStateApi {
         // Waits for every apply in hand; those that come after see the new epoch.
         let (taken, revision) = workspace::set_state(&mut transaction, workspace, &state).await?;
         if taken && request.purge {
-            workspace::purge(&mut transaction, workspace).await?;
+            let purged = workspace::purge(&mut transaction, workspace).await?;
+            let detail = format!("epoch {}, {purged} rows", request.epoch);
+            let entry = audit::Entry { actor: caller, action: "purge", outcome: "done", detail: &detail };
+            audit::append(&mut transaction, workspace, &entry, Timestamp::now()).await?;
         }
         transaction.commit().await?;
         Ok(SetWorkspaceStateResponse { revision })
@@ -50,6 +60,7 @@ impl WorkspaceStateService for WorkspaceStateApi {
         &self,
         request: Request<SetWorkspaceStateRequest>,
     ) -> Result<Response<SetWorkspaceStateResponse>, Status> {
-        Ok(Response::new(self.set(request.into_inner()).await?))
+        let (metadata, _, request) = request.into_parts();
+        Ok(Response::new(self.set(request, caller(&metadata)).await?))
     }
 }

@@ -1,7 +1,9 @@
 //! The statements, one idea per module. Every function takes a connection: the caller owns the transaction.
 
 pub(crate) mod applied;
+pub(crate) mod audit;
 pub(crate) mod edit;
+pub(crate) mod erase;
 pub(crate) mod feed;
 pub(crate) mod gone;
 pub(crate) mod group;

@@ -30,6 +30,8 @@ pub(crate) struct Workspace {
     pub(crate) mapping_version: i64,
     locks: Vec<Lock>,
     pub(crate) rules: Vec<Rule>,
+    /// Whether keys of the workspace were erased: a column of its row, so whoever waited for the row sees it as it is.
+    pub(crate) has_erased: bool,
     /// Whether any record of the workspace is parked.
     pub(crate) has_parked: bool,
     /// Whether failures of any chunk were counted.
@@ -62,6 +64,7 @@ macro_rules! workspace_of {
             mapping_version: row.mapping_version,
             locks: row.locks.0,
             rules: row.rules.0,
+            has_erased: row.has_erased,
             has_parked: row.has_parked,
             has_failures: row.has_failures,
         })
@@ -85,7 +88,7 @@ pub(crate) async fn read(conn: &mut PgConnection, workspace: WorkspaceId) -> Res
     let row = sqlx::query!(
         r#"
         select epoch, connected, instance_url, mapping_version, locks as "locks: Json<Vec<Lock>>",
-               rules as "rules: Json<Vec<Rule>>", false as "has_parked!", false as "has_failures!"
+               rules as "rules: Json<Vec<Rule>>", erased > 0 as "has_erased!", false as "has_parked!", false as "has_failures!"
           from customers.workspace
          where workspace_id = $1
         "#,
@@ -101,7 +104,7 @@ pub(crate) async fn hold(conn: &mut PgConnection, workspace: WorkspaceId) -> Res
     let row = sqlx::query!(
         r#"
         select epoch, connected, instance_url, mapping_version, locks as "locks: Json<Vec<Lock>>",
-               rules as "rules: Json<Vec<Rule>>",
+               rules as "rules: Json<Vec<Rule>>", erased > 0 as "has_erased!",
                exists (select from customers.parked p where p.workspace_id = $1) as "has_parked!",
                exists (select from customers.chunk_failure f where f.workspace_id = $1) as "has_failures!"
           from customers.workspace
@@ -123,7 +126,7 @@ pub(crate) async fn hold_alone(
     let row = sqlx::query!(
         r#"
         select epoch, connected, instance_url, mapping_version, locks as "locks: Json<Vec<Lock>>",
-               rules as "rules: Json<Vec<Rule>>",
+               rules as "rules: Json<Vec<Rule>>", erased > 0 as "has_erased!",
                exists (select from customers.parked p where p.workspace_id = $1) as "has_parked!",
                exists (select from customers.chunk_failure f where f.workspace_id = $1) as "has_failures!"
           from customers.workspace
@@ -227,15 +230,17 @@ pub(crate) async fn set_state(
     Ok((false, known))
 }
 
-/// Removes everything that came from Salesforce; what people made stays.
-pub(crate) async fn purge(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<(), sqlx::Error> {
-    sqlx::query!("delete from customers.contact where workspace_id = $1 and source = 'salesforce'", workspace.0)
-        .execute(&mut *conn)
-        .await?;
-    sqlx::query!("delete from customers.customer where workspace_id = $1 and source = 'salesforce'", workspace.0)
-        .execute(&mut *conn)
-        .await?;
+/// Removes everything that came from Salesforce, and returns how many rows that were; what people made stays.
+pub(crate) async fn purge(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<u64, sqlx::Error> {
+    let contacts =
+        sqlx::query!("delete from customers.contact where workspace_id = $1 and source = 'salesforce'", workspace.0)
+            .execute(&mut *conn)
+            .await?;
+    let customers =
+        sqlx::query!("delete from customers.customer where workspace_id = $1 and source = 'salesforce'", workspace.0)
+            .execute(&mut *conn)
+            .await?;
     sqlx::query!("delete from customers.parked where workspace_id = $1", workspace.0).execute(&mut *conn).await?;
     sqlx::query!("delete from customers.chunk_failure where workspace_id = $1", workspace.0).execute(conn).await?;
-    Ok(())
+    Ok(contacts.rows_affected() + customers.rows_affected())
 }

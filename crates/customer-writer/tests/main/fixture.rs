@@ -21,6 +21,7 @@ use tonic::{Request, Status};
 /// The salesforce paths behind the fields that tests map.
 const SOURCES: &[(RecordKind, &str, &str)] = &[
     (RecordKind::Account, "name", "Account.Name"),
+    (RecordKind::Account, "website", "Account.Website"),
     (RecordKind::Account, "arr", "Account.AnnualRevenue"),
     (RecordKind::Account, "tier", "Account.Tier__c"),
     (RecordKind::Contact, "name", "Contact.Name"),

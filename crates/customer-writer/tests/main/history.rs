@@ -37,7 +37,14 @@ async fn an_hour_counts_what_became_of_records_and_how_old_changes_were() {
     let whole = house.batch(Account, 6).live(&account(1), &cells("a")).live(&account(2), &cells("changed"));
     house.applied(whole.change(|batch| batch.mode = RunMode::Resync.into())).await;
     house.applied(house.batch(Account, 7).gone(&account(2), IdentityState::Deleted, "")).await;
-    house.applied(house.batch(Contact, 8).live(&contact(1), &person("p")).change(|batch| batch.mode = RunMode::Backfill.into())).await;
+    house
+        .applied(
+            house
+                .batch(Contact, 8)
+                .live(&contact(1), &person("p"))
+                .change(|batch| batch.mode = RunMode::Backfill.into()),
+        )
+        .await;
 
     let buckets = history(&house, 24).await.unwrap();
     assert_eq!(buckets.len(), 24);
@@ -47,7 +54,13 @@ async fn an_hour_counts_what_became_of_records_and_how_old_changes_were() {
     let sum = |of: fn(&contract::writer::v1::RecordTally) -> i64| {
         buckets.iter().filter_map(|bucket| bucket.records.as_ref()).map(of).sum::<i64>()
     };
-    let told = [sum(|all| all.created), sum(|all| all.updated), sum(|all| all.unchanged), sum(|all| all.deleted), sum(|all| all.parked)];
+    let told = [
+        sum(|all| all.created),
+        sum(|all| all.updated),
+        sum(|all| all.unchanged),
+        sum(|all| all.deleted),
+        sum(|all| all.parked),
+    ];
     assert_eq!(told, [3, 1, 1, 1, 1]);
     let fresh = buckets.iter().find(|bucket| bucket.fresh_count > 0).unwrap();
     assert_eq!(fresh.fresh_count, 2);

@@ -154,7 +154,8 @@ async fn every_order_pages_through_every_row_once() {
     all(ListOrder::Updated, "name").await;
     all(ListOrder::Id, "name").await;
 
-    let contacts = house.batch(Contact, 2).live_at(&contact(1), &account(1), &person("zed")).live(&contact(2), &person("Abe"));
+    let contacts =
+        house.batch(Contact, 2).live_at(&contact(1), &account(1), &person("zed")).live(&contact(2), &person("Abe"));
     house.applied(contacts).await;
     let people = async |change: fn(&mut ListContactsRequest)| {
         let mut request = ListContactsRequest {
@@ -166,7 +167,8 @@ async fn every_order_pages_through_every_row_once() {
         change(&mut request);
         house.writer.customer_service().list_contacts(Request::new(request)).await.map(tonic::Response::into_inner)
     };
-    let names = |page: &ListContactsResponse| page.contacts.iter().map(|one| shown(&one.fields, "name")).collect::<Vec<_>>();
+    let names =
+        |page: &ListContactsResponse| page.contacts.iter().map(|one| shown(&one.fields, "name")).collect::<Vec<_>>();
     assert_eq!(names(&people(|_| ()).await.unwrap()), ["Abe", "zed"]);
     assert_eq!(people(|request| request.search = "SOMEONE@".to_owned()).await.unwrap().total_size, Some(2));
     assert_eq!(people(|request| request.search = "example.com".to_owned()).await.unwrap().total_size, Some(0));

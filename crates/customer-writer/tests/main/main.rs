@@ -3,11 +3,13 @@
 
 mod books;
 mod edits;
+mod erase;
 mod fixture;
 mod guard;
 mod history;
 mod identity;
 mod lists;
+mod model;
 mod order;
 mod parking;
 mod standing;

@@ -129,3 +129,30 @@ async fn g2_every_batch_three_times_in_random_order_ends_as_one_clean_pass() {
         same_rows_in_any_order(seed).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rule_19_writers_that_share_keys_take_them_in_one_order() {
+    let house = House::new().await;
+    let batch = |read_seq: i64| {
+        // Each batch names the same keys, every second one backwards.
+        let numbers: Vec<u32> = if read_seq % 2 == 0 { (1..=40).collect() } else { (1..=40).rev().collect() };
+        let cells = [text(&format!("name {read_seq}")), clear(), clear()];
+        let empty = house.batch(Account, read_seq);
+        numbers.into_iter().fold(empty, |batch, number| batch.live(&account(number), &cells)).build()
+    };
+    let (house, batch) = (&house, &batch);
+    let work = |first: i64| async move {
+        for read_seq in (first..=60).step_by(2) {
+            assert_eq!(house.writer.apply(vec![batch(read_seq)]).await, [Outcome::Done]);
+        }
+    };
+    tokio::join!(work(1), work(2));
+    let names: Vec<String> = sqlx::query_scalar("select distinct name from customers.customer where workspace_id = $1")
+        .bind(house.workspace.0)
+        .fetch_all(&house.admin)
+        .await
+        .unwrap();
+    assert_eq!(names, ["name 60"]);
+    let deadlocks = "select deadlocks from pg_stat_database where datname = current_database()";
+    assert_eq!(sqlx::query_scalar::<_, i64>(deadlocks).fetch_one(&house.admin).await.unwrap(), 0);
+}

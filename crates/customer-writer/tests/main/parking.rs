@@ -195,11 +195,17 @@ async fn parked_records_are_grouped_by_reason_with_what_to_do_and_a_group_is_ask
     let counts: Vec<_> = told.iter().map(|group| (group.key.as_ref().unwrap().code.as_str(), group.count)).collect();
     assert_eq!(counts, [("number_out_of_range", 7), ("name_missing", 1)]);
     assert_eq!((told[0].samples.len(), told[0].fixer()), (5, Fixer::SalesforceUser));
-    assert!(told.iter().all(|group| !group.title.is_empty() && !group.remedy.is_empty() && group.newest_park_time.is_some()));
+    assert!(
+        told.iter()
+            .all(|group| !group.title.is_empty() && !group.remedy.is_empty() && group.newest_park_time.is_some())
+    );
 
     let key = told[1].key.clone();
-    let request =
-        ListParkedRecordsRequest { workspace_id: house.workspace.to_string(), group: key.clone(), ..Default::default() };
+    let request = ListParkedRecordsRequest {
+        workspace_id: house.workspace.to_string(),
+        group: key.clone(),
+        ..Default::default()
+    };
     let listed = house.writer.parked_service().list_parked_records(Request::new(request)).await.unwrap().into_inner();
     assert_eq!(listed.records.iter().map(|record| record.id.clone()).collect::<Vec<_>>(), [account(50)]);
     let requeue = async |object: contract::common::v1::SalesforceObject| {
@@ -212,6 +218,9 @@ async fn parked_records_are_grouped_by_reason_with_what_to_do_and_a_group_is_ask
         house.writer.parked_service().requeue_parked_records(Request::new(request)).await
     };
     assert_eq!(requeue(Unspecified).await.unwrap().into_inner().records.len(), 1);
-    assert_eq!(requeue(contract::common::v1::SalesforceObject::Lead).await.unwrap_err().code(), tonic::Code::InvalidArgument);
+    assert_eq!(
+        requeue(contract::common::v1::SalesforceObject::Lead).await.unwrap_err().code(),
+        tonic::Code::InvalidArgument
+    );
     assert_eq!(groups().await.iter().map(|group| group.requeued).collect::<Vec<_>>(), [0, 1]);
 }

@@ -12,7 +12,10 @@ use tonic::{Request, Status};
 
 use crate::fixture::{House, account, cells, contact, person, shown, text_value};
 
-async fn standing(house: &House, change: impl FnOnce(&mut ListStandingValuesRequest)) -> Result<Vec<StandingRecord>, Status> {
+async fn standing(
+    house: &House,
+    change: impl FnOnce(&mut ListStandingValuesRequest),
+) -> Result<Vec<StandingRecord>, Status> {
     let mut request = ListStandingValuesRequest {
         workspace_id: house.workspace.to_string(),
         object: Account.into(),
@@ -72,7 +75,15 @@ async fn a_disconnect_leaves_rows_and_unlocks_fields() {
         house.writer.standing_service().preview_disconnect(Request::new(request)).await.unwrap().into_inner()
     };
     assert_eq!((preview().await.customers, preview().await.unlocks.len()), (0, 0));
-    house.applied(house.batch(Account, 1).live(&account(1), &cells("a")).live(&account(2), &cells("b")).fault(&account(9), "x")).await;
+    house
+        .applied(
+            house
+                .batch(Account, 1)
+                .live(&account(1), &cells("a"))
+                .live(&account(2), &cells("b"))
+                .fault(&account(9), "x"),
+        )
+        .await;
     house.applied(house.batch(Account, 2).gone(&account(2), IdentityState::Deleted, "")).await;
     house.applied(house.batch(Contact, 3).live(&contact(1), &person("p"))).await;
     let fields = vec![text_value("name", "by hand")];

@@ -51,11 +51,13 @@ impl Turn {
         let cursor = self.coverage_of(object).and_then(|coverage| coverage.delete_cursor);
         let since = match (run.purpose, cursor) {
             (Purpose::Resync, _) | (_, None) => now.earlier(REACH),
+            // Ids that were told before are told again: that costs a read by id, and nobody is told "later".
+            (_, Some(cursor)) if work.wished => cursor.min(now.earlier(SHORTEST)),
             (_, Some(cursor)) => cursor,
         };
         let asked = lock(&self.memory).deletes_asked.get(&object).copied();
-        let too_soon =
-            run.purpose == Purpose::Poll && asked.is_some_and(|at| at.elapsed() < self.reader.pace.deletes_every);
+        let is_of_schedule = run.purpose == Purpose::Poll && !work.wished;
+        let too_soon = is_of_schedule && asked.is_some_and(|at| at.elapsed() < self.reader.pace.deletes_every);
         if too_soon || since.later(SHORTEST) > now {
             self.book(run.id, &[move_on]).await?;
             return Ok(Step::Progress);

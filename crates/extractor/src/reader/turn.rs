@@ -177,7 +177,8 @@ impl Turn {
         self.end_wait().await?;
         let mut runs = self.settle_and_advance().await?;
         if !runs.iter().any(|run| run.purpose.is_pass()) {
-            // A pass may just have ended, or a step may have found that one is needed.
+            // A pass may just have ended, or a step may have found that one is needed. What it read counts as read by now.
+            self.plan = self.reader.read_plan(self.workspace.id).await?;
             self.plan_runs(&runs).await?;
             runs = self.active_runs().await?;
         }
@@ -405,7 +406,7 @@ impl Turn {
             TurnError::Call(call) => match &call.verdict {
                 Verdict::WaitForQuota => ("SALESFORCE_QUOTA_EXHAUSTED", pace.quota_probe),
                 Verdict::Reauthorize => ("SALESFORCE_AUTH_REVOKED", pace.pause),
-                _ if call.code == "auth_unavailable" || call.code == "other_epoch" => {
+                _ if ["auth_unavailable", "other_epoch", "not_connected"].contains(&call.code.as_str()) => {
                     ("DEPENDENCY_UNAVAILABLE", outage)
                 }
                 _ => ("SALESFORCE_UNAVAILABLE", outage),

@@ -141,8 +141,10 @@ impl Session {
 /// Why there is no token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NoToken {
-    #[error("Salesforce refused the grant, or there is none")]
+    #[error("Salesforce refused the grant")]
     Revoked,
+    #[error("auth knows no connection that may be used")]
+    NotConnected,
     #[error("the org's calls are used up")]
     Quota,
     #[error("auth or Salesforce's login does not answer")]
@@ -157,9 +159,11 @@ impl NoToken {
     fn from_status(status: &tonic::Status) -> Self {
         tracing::warn!(code = ?status.code(), reason = Reason::of(status).map_or("none", Reason::as_str), "auth gives no token");
         match (Reason::of(status), status.code()) {
-            (Some(Reason::SalesforceAuthRevoked | Reason::NotConnected), _) => Self::Revoked,
+            (Some(Reason::SalesforceAuthRevoked), _) => Self::Revoked,
             (Some(Reason::SalesforceQuotaExhausted), _) => Self::Quota,
-            (_, Code::FailedPrecondition | Code::PermissionDenied) => Self::Revoked,
+            // A disconnect or a plan that we were not told yet, or a right that a deployment forgot: the word comes, and
+            // nobody has to connect again.
+            (_, Code::FailedPrecondition | Code::PermissionDenied | Code::NotFound) => Self::NotConnected,
             _ => Self::Unavailable,
         }
     }
@@ -168,7 +172,9 @@ impl NoToken {
         match self {
             Self::Revoked => Verdict::Reauthorize,
             Self::Quota => Verdict::WaitForQuota,
-            Self::Unavailable | Self::OtherEpoch => Verdict::RetryAfter(std::time::Duration::from_secs(5)),
+            Self::NotConnected | Self::Unavailable | Self::OtherEpoch => {
+                Verdict::RetryAfter(std::time::Duration::from_secs(5))
+            }
             Self::HostNotAllowed => Verdict::Fatal("instance_url_not_allowed"),
         }
     }
@@ -176,6 +182,7 @@ impl NoToken {
     pub(crate) fn code(self) -> &'static str {
         match self {
             Self::Revoked => "auth_revoked",
+            Self::NotConnected => "not_connected",
             Self::Quota => "quota_exhausted",
             Self::Unavailable => "auth_unavailable",
             Self::OtherEpoch => "other_epoch",
@@ -198,5 +205,24 @@ impl Sessions {
             *session = Arc::new(Session::new(workspace, epoch));
         }
         Arc::clone(session)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use contract::error::Failure;
+
+    use super::*;
+
+    #[test]
+    fn only_a_refused_grant_asks_people_to_connect_again() {
+        let of = |reason| NoToken::from_status(&Failure::new(reason, "").into());
+        assert_eq!(of(Reason::SalesforceAuthRevoked).verdict(), Verdict::Reauthorize);
+        assert_eq!(of(Reason::SalesforceQuotaExhausted).verdict(), Verdict::WaitForQuota);
+        for reason in [Reason::NotConnected, Reason::PlanRequired, Reason::DependencyUnavailable] {
+            assert!(matches!(of(reason).verdict(), Verdict::RetryAfter(_)), "{}", reason.as_str());
+        }
+        assert_eq!(of(Reason::NotConnected), NoToken::NotConnected);
+        assert_eq!(NoToken::from_status(&tonic::Status::permission_denied("")), NoToken::NotConnected);
     }
 }

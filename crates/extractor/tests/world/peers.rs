@@ -350,8 +350,10 @@ impl MappingService for Peered {
         request: Request<mapper::GetFieldMappingRequest>,
     ) -> Result<Response<mapper::FieldMapping>, Status> {
         let kind = request.into_inner().kind;
-        let entries = self.state().entries.iter().filter(|(of, _)| *of == kind).map(|(_, entry)| entry.clone());
-        Ok(Response::new(mapper::FieldMapping { kind, entries: entries.collect(), ..mapper::FieldMapping::default() }))
+        let mut entries = self.state().entries.clone();
+        entries.retain(|(of, _)| *of == kind);
+        let entries = entries.into_iter().map(|(_, entry)| entry).collect();
+        Ok(Response::new(mapper::FieldMapping { kind, entries, ..mapper::FieldMapping::default() }))
     }
 
     async fn update_field_mapping(

@@ -127,6 +127,61 @@ async fn rule_13_a_record_that_postgres_refuses_is_parked_and_its_neighbours_lan
     assert_eq!(inner.faults, [(account(8), "store_refused".to_owned())].into());
 }
 
+/// Lets the chunk in hand fail as if it had failed four times before: what comes next is its fifth failure.
+async fn next_failure_is_the_fifth(world: &World) {
+    eventually_true(LIMIT, "the first failure is recorded", async || {
+        world.number("select count(*) from mapper.chunk_failure where workspace_id = $1").await == 1
+    })
+    .await;
+    assert_eq!(world.writer.batch_count(), 0, "one failure parks nothing");
+    sqlx::query("update mapper.chunk_failure set failures = 4").execute(&world.admin).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_13_after_five_recorded_failures_a_chunk_is_taken_apart() {
+    let world = World::new().await;
+    world.map(Kind::Account, &NAME_AND_TIER).await;
+    // An error that says neither that it passes nor that the data is to blame.
+    for statement in [
+        "create function mapper.fail() returns trigger language plpgsql as $$ begin raise exception 'odd'; end $$",
+        "create trigger odd before insert on mapper.source_record for each row
+         when (new.image like '%poison%') execute function mapper.fail()",
+    ] {
+        sqlx::query(statement).execute(&world.admin).await.unwrap();
+    }
+    let mut records: Vec<RawRecord> = (1..=20).map(|number| tiered(number, None)).collect();
+    records[7] = record(&account(8), json!({ "Name": "poison", "Tier__c": null }));
+    world.publish(&chunk(1, records)).await;
+
+    next_failure_is_the_fifth(&world).await;
+    eventually_true(LIMIT, "the chunk ends", async || world.writer.batch_count() == 1).await;
+    let inner = world.writer.look();
+    assert_eq!(inner.rows.len(), 19);
+    assert_eq!(inner.faults, [(account(8), "store_refused".to_owned())].into());
+}
+
+#[cfg(debug_assertions)]
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_13_a_record_over_which_we_panic_is_parked_after_five_failures_and_its_neighbours_land() {
+    let world = World::new().await;
+    world.map(Kind::Account, &NAME_AND_TIER).await;
+    let odd = 770_008;
+    mapper::fail_point::panic_on(&account(odd));
+    let records = (1..=19).chain([odd]).map(|number| tiered(number, None));
+    world.publish(&chunk(1, records.collect())).await;
+
+    next_failure_is_the_fifth(&world).await;
+    eventually_true(LIMIT, "the chunk ends", async || world.writer.batch_count() == 1).await;
+    {
+        let inner = world.writer.look();
+        assert_eq!(inner.rows.len(), 19);
+        assert_eq!(inner.faults, [(account(odd), "mapper_failed".to_owned())].into());
+    }
+    // The task died five times, the process lives.
+    world.sync(&[chunk(2, vec![tiered(1, Some("Gold"))])]).await;
+    assert!(world.writer.field(&account(1), "tier").is_unmapped);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn rule_18_the_old_value_stays_in_whatever_order_chunks_arrive() {
     let world = World::new().await;

@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod delivery;
+mod erasing;
+mod model;
 mod process;
 mod records;
 mod replaying;

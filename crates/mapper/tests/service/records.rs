@@ -261,3 +261,27 @@ async fn values_tell_customers_behind_them_and_the_option_of_the_same_name() {
         .collect();
     assert_eq!(told, [("S M B", 4, 1, 2, "smb", false), ("Chief", 1, 0, 0, "", false), ("Never", 0, 0, 0, "", true)]);
 }
+
+#[test]
+fn every_fault_of_the_engine_has_words_for_people() {
+    use mapping::FaultCode as Code;
+    let codes = [
+        Code::ImageInvalid,
+        Code::TooDeep,
+        Code::FieldMissing,
+        Code::NameMissing,
+        Code::TypeMismatch,
+        Code::NumberOutOfRange,
+        Code::CurrencyUnknown,
+        Code::TextInvalid,
+        Code::TextTooLong,
+        Code::DateInvalid,
+        Code::IdInvalid,
+        Code::ModstampInvalid,
+        Code::RecordTooLarge,
+        Code::StoreRefused,
+    ];
+    for code in codes {
+        assert!(contract::parking::CODES.contains(&code.as_str()), "{code:?}");
+    }
+}

@@ -89,6 +89,72 @@ async fn rule_05_a_redelivered_chunk_that_is_not_newer_never_restamps() {
     assert_eq!(world.number(stamps).await, 1, "the replay still has to bring it");
 }
 
+/// A replay in the hands of a replica that published a page and can't stamp it, and the lock that holds it there.
+async fn held_up(world: &World) -> sqlx::Transaction<'static, sqlx::Postgres> {
+    world.map(Kind::Account, &NAME_AND_TIER).await;
+    world.sync(&many(1, 400, Some("Gold"))).await;
+    let before = world.writer.batch_count();
+    let mut lock = world.admin.begin().await.unwrap();
+    sqlx::query("lock table mapper.replay_chunk in share row exclusive mode").execute(&mut *lock).await.unwrap();
+    world.decide(&[("Gold", "smb")]).await;
+    eventually_true(LIMIT, "the replay is published", async || world.writer.batch_count() == before + 2).await;
+    lock
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_05_a_replay_whose_replica_died_is_taken_over_by_another() {
+    let mut world = World::new().await;
+    let lock = held_up(&world).await;
+    world.kill_mapper().await;
+    lock.rollback().await.unwrap();
+    assert_eq!(world.replay().await.mapped, 0, "nothing of it is stamped");
+
+    world.another_mapper().await;
+    let lease = "select count(*) from mapper.replay where workspace_id = $1 and leased_until > now()";
+    assert_eq!(world.number(lease).await, 1, "the dead one's time is not over");
+    eventually_true(LIMIT * 2, "the other brings it to its end", async || world.replay().await.done).await;
+    assert_eq!(world.replay().await.mapped, 400);
+    assert_eq!(world.writer.value(&account(400), "tier").as_deref(), Some("smb"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_05_a_replica_that_lost_its_replay_changes_nothing_more() {
+    let world = World::new().await;
+    let lock = held_up(&world).await;
+    // Another takes it over meanwhile, and never shows a sign of life.
+    let taken = "update mapper.replay set leased_until = now() + interval '1 hour' where phase = 'mapping'";
+    sqlx::query(taken).execute(&world.admin).await.unwrap();
+    lock.rollback().await.unwrap();
+
+    let begun = "select count(*) from pg_stat_activity where usename = 'lanesync_mapper' and wait_event_type = 'Lock'
+                    and datname = current_database() and $1::uuid is not null";
+    eventually_true(LIMIT, "the first goes on", async || world.number(begun).await == 0).await;
+    world.sync(&[chunk(2, vec![tiered(401, None)])]).await;
+    let stamped = "select count(*) from mapper.source_record s join mapper.workspace w using (workspace_id)
+                    where workspace_id = $1 and s.stamp = w.mapping_version and s.read_seq = 1";
+    assert_eq!(world.number(stamped).await, 0);
+    assert_eq!(world.replay().await.mapped, 0);
+
+    let free = "update mapper.replay set leased_until = now() where phase = 'mapping'";
+    sqlx::query(free).execute(&world.admin).await.unwrap();
+    world.replayed().await;
+    assert_eq!(world.number(stamped).await, 400);
+}
+
+#[cfg(debug_assertions)]
+#[tokio::test(flavor = "multi_thread")]
+async fn rule_13_a_record_over_which_we_panic_does_not_hold_up_a_replay() {
+    let world = World::new().await;
+    world.map(Kind::Account, &NAME_AND_TIER).await;
+    let odd = 770_009;
+    world.sync(&[chunk(1, vec![tiered(1, Some("Gold")), tiered(odd, Some("Gold"))])]).await;
+    mapper::fail_point::panic_on(&account(odd));
+    world.decide(&[("Gold", "smb")]).await;
+    world.replayed().await;
+    assert_eq!(world.writer.value(&account(1), "tier").as_deref(), Some("smb"));
+    assert_eq!(world.writer.look().faults, [(account(odd), "mapper_failed".to_owned())].into());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn tombstones_are_replayed_too() {
     let world = World::new().await;

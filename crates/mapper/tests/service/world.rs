@@ -22,7 +22,7 @@ use service::status::Board;
 use sqlx::PgPool;
 use testkit::{NatsUser, Role, TestDatabase, TestNats, eventually_true};
 use tokio::net::TcpListener;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Request, Response, Status};
 
@@ -43,6 +43,8 @@ pub(crate) struct World {
     pub(crate) urls: (String, String),
     extractor_bus: Bus,
     tasks: JoinSet<()>,
+    /// The mapper at work.
+    replica: Option<AbortHandle>,
 }
 
 /// A raw chunk in a few words.
@@ -83,6 +85,7 @@ impl World {
             nats,
             urls: (extractor_url, writer_url),
             tasks,
+            replica: None,
         };
         world.state(1, 1, common::Plan::Business, true).await;
         world
@@ -108,7 +111,23 @@ impl World {
         let mut lifecycle = Lifecycle::new(Duration::from_secs(5));
         self.mapper.spawn_chores(&mut lifecycle);
         lifecycle.spawn("map", Arc::clone(&self.mapper).map_chunks(8, 3, lifecycle.stopping()));
-        self.tasks.spawn(async move { lifecycle.run().await.unwrap() });
+        self.replica = Some(self.tasks.spawn(async move { lifecycle.run().await.unwrap() }));
+    }
+
+    /// Ends the mapper at work wherever it is: what a SIGKILL does.
+    pub(crate) async fn kill_mapper(&mut self) {
+        let replica = self.replica.take().unwrap();
+        replica.abort();
+        eventually_true(LIMIT, "the replica is gone", async || replica.is_finished()).await;
+    }
+
+    /// Starts a mapper that remembers nothing of the others.
+    pub(crate) async fn another_mapper(&mut self) {
+        let config = config(&self.urls.0, &self.urls.1);
+        let (pool, bus) = (self.database.pool(Role::Mapper).await, self.nats.bus(NatsUser::Mapper).await);
+        self.mapper = Arc::new(Mapper::new(&config, pool, bus, Board::new("mapper", "0")).unwrap());
+        self.api = Api::new(Arc::clone(&self.mapper));
+        self.start_mapper();
     }
 
     /// Tells the mapper a state of the workspace.

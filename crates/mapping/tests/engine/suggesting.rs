@@ -58,6 +58,51 @@ fn an_orgs_own_fields_are_better_than_standard_ones() {
     assert_eq!(found, pairs([("arr", "ARR__c"), ("tier", "CustomerTier__c"), ("status", "Customer_Status__c")]));
 }
 
+/// What is suggested for one Lane field, with the reason that people read.
+fn shown(kind: Kind, object: Object, lane_field: &str, fields: &[SourceField]) -> Option<(String, String)> {
+    suggest_fields(kind, &lane_fields(kind), &ObjectSchema { object, fields: fields.to_vec() })
+        .into_iter()
+        .find(|suggestion| suggestion.field.as_str() == lane_field)
+        .map(|suggestion| (suggestion.path, suggestion.reason))
+}
+
+#[test]
+fn the_status_of_a_customer_is_the_orgs_own_and_never_how_data_com_cleaned_it() {
+    let picklist = |path: &str| field(path, SourceType::Picklist);
+    let of = |object: Object, paths: &[&str]| {
+        let fields: Vec<_> = paths.iter().map(|path| picklist(path)).collect();
+        let kind = if object == Object::Account { Kind::Account } else { Kind::Contact };
+        shown(kind, object, "status", &fields)
+    };
+    let because = |path: &str, reason: &str| Some((path.to_owned(), reason.to_owned()));
+
+    let account = ["CleanStatus", "Type", "Payment_Status__c", "Status_Reason__c", "Account_Status__c"];
+    assert_eq!(
+        of(Object::Account, &account),
+        because("Account_Status__c", "the org's own picklist field \"Account Status\" ends with \"status\"")
+    );
+    let contact = ["CleanStatus", "EmailStatus", "Contact_Status__c"];
+    assert_eq!(
+        of(Object::Contact, &contact),
+        because("Contact_Status__c", "the org's own picklist field \"Contact Status\" ends with \"status\"")
+    );
+    assert_eq!(
+        of(Object::Account, &["Account_Status__c", "Status__c"]),
+        because("Status__c", "the org's own picklist field \"Status\" has the name \"status\"")
+    );
+    assert_eq!(
+        of(Object::Account, &["CleanStatus", "Status_Reason__c"]),
+        because("Status_Reason__c", "the org's own picklist field \"Status Reason\" has \"status\" in its name")
+    );
+    // A field that only mentions the word is worse than a standard field that is called so.
+    assert_eq!(
+        of(Object::Contact, &["Status_Reason__c", "Status"]),
+        because("Status", "the standard picklist field \"Status\" has the name \"status\"")
+    );
+    assert_eq!(of(Object::Account, &["CleanStatus", "Type"]), because("Type", "the standard field \"Type\""));
+    assert_eq!(of(Object::Contact, &["CleanStatus"]), None);
+}
+
 #[test]
 fn a_field_of_the_wrong_type_is_never_suggested() {
     let fields = vec![field("Tier__c", SourceType::String), field("AnnualRevenue", SourceType::String)];

@@ -103,7 +103,10 @@ impl SyncApi {
         let overlap = self.reader.pace.overlap;
         let works: Vec<(Object, Work)> = objects
             .iter()
-            .filter_map(|object| Some((*object, work_for(purpose, known, of(*object), overlap)?)))
+            .filter_map(|object| {
+                let work = work_for(purpose, known, of(*object), overlap)?;
+                Some((*object, Work { wished: true, ..work }))
+            })
             .collect();
         let created = store::run::create(&mut tx, workspace, known.epoch, purpose, &works, request_id).await?;
         if let Creation::Created(_) = created {

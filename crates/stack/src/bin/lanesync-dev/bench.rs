@@ -133,8 +133,9 @@ impl Bench {
     }
 
     async fn timed(&self, scope: SyncScope) -> anyhow::Result<(SyncRun, f64)> {
+        self.idle().await?;
         let begun = Instant::now();
-        let run = self.lane.start(&self.workspace, scope).await?;
+        let run = self.lane.start_when_free(&self.workspace, scope, PATIENCE).await?;
         let run = self.lane.finished(&self.workspace, &run.run_id, PATIENCE, |_| {}).await?;
         Ok((run, begun.elapsed().as_secs_f64()))
     }
@@ -153,7 +154,7 @@ impl Bench {
             let name = format!("Fresh {number}");
             simulator.order("update", json!({ "id": id, "fields": { "Name": name } })).await?;
             let begun = Instant::now();
-            self.lane.start(&self.workspace, SyncScope::Changes).await?;
+            self.lane.start_when_free(&self.workspace, SyncScope::Changes, PATIENCE).await?;
             while !self.is_called(id, &name).await? {
                 anyhow::ensure!(begun.elapsed() < PATIENCE, "a change did not arrive");
                 tokio::time::sleep(Duration::from_millis(5)).await;
