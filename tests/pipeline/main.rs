@@ -2,6 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod canary;
+mod cli;
+mod collector;
 mod crash;
+mod storm;
 mod story;
+mod terminal;
+mod trace;
 mod world;

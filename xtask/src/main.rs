@@ -37,6 +37,8 @@ enum Action {
     Sqlx,
     /// Loads many records and prints what this machine can do.
     Bench(Bench),
+    /// docker-compose.yml on this machine's Docker engine: up, synced, killed, cut off, restarted, compared.
+    ComposeCheck(ComposeCheck),
     /// Exactly what CI runs: check, then test.
     Ci,
     /// Finds or installs nats-server and Postgres, and says where they are.
@@ -92,6 +94,19 @@ struct Bench {
     records: Option<u32>,
 }
 
+#[derive(Args)]
+struct ComposeCheck {
+    /// Prints what was found as one line of JSON.
+    #[arg(long)]
+    json: bool,
+    /// Compiles inside the Dockerfile, as a user of compose does: in release, which takes long.
+    #[arg(long)]
+    compile: bool,
+    /// Leaves the containers running.
+    #[arg(long)]
+    keep: bool,
+}
+
 fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
@@ -108,6 +123,7 @@ fn run() -> anyhow::Result<()> {
         Action::Demo(demo) => handover::run("demo", &demo_arguments(&demo), demo.release),
         Action::Up(up) => handover::run("up", &[], up.release),
         Action::Bench(bench) => handover::run("bench", &bench_arguments(&bench), true),
+        Action::ComposeCheck(check) => handover::run("compose-check", &compose_arguments(&check), false),
         Action::Test(test) => handover::test(&test.arguments),
         Action::Check => check::all(),
         Action::Sqlx => queries::beside_postgres(queries::Task::Write),
@@ -126,6 +142,11 @@ fn demo_arguments(demo: &Demo) -> Vec<String> {
 fn bench_arguments(bench: &Bench) -> Vec<String> {
     let json = bench.json.then(|| "--json".to_owned());
     json.into_iter().chain(options(&[("--records", bench.records)])).collect()
+}
+
+fn compose_arguments(check: &ComposeCheck) -> Vec<String> {
+    let flags = [("--json", check.json), ("--compile", check.compile), ("--keep", check.keep)];
+    flags.into_iter().filter(|(_, set)| *set).map(|(flag, _)| flag.to_owned()).collect()
 }
 
 fn options(sizes: &[(&str, Option<u32>)]) -> Vec<String> {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::subjects::template;
+
 /// A JetStream stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StreamSpec {
@@ -35,6 +37,8 @@ pub struct ConsumerSpec {
     pub durable: &'static str,
     /// Subject that it takes.
     pub filter: &'static str,
+    /// The subject's template, for spans and metrics.
+    pub template: &'static str,
 }
 
 /// Longest time between delivery and settlement; longer work sends progress.
@@ -94,16 +98,25 @@ pub const DLQ: StreamSpec = StreamSpec {
 pub const STREAMS: &[StreamSpec] = &[RAW, MAPPED, EVENTS, CMD, DLQ];
 
 /// The mapper's consumer of raw chunks.
-pub const MAPPER: ConsumerSpec = ConsumerSpec { stream: RAW.name, durable: "mapper", filter: "lanesync.v1.raw.*.*" };
+pub const MAPPER: ConsumerSpec =
+    ConsumerSpec { stream: RAW.name, durable: "mapper", filter: "lanesync.v1.raw.*.*", template: template::RAW };
 /// The writer's consumer of mapped chunks.
-pub const WRITER: ConsumerSpec =
-    ConsumerSpec { stream: MAPPED.name, durable: "writer", filter: "lanesync.v1.mapped.*.*" };
+pub const WRITER: ConsumerSpec = ConsumerSpec {
+    stream: MAPPED.name,
+    durable: "writer",
+    filter: "lanesync.v1.mapped.*.*",
+    template: template::MAPPED,
+};
 /// Notifications about unmapped values.
-pub const UNMAPPED: ConsumerSpec =
-    ConsumerSpec { stream: EVENTS.name, durable: "unmapped", filter: "lanesync.v1.unmapped.*.*" };
+pub const UNMAPPED: ConsumerSpec = ConsumerSpec {
+    stream: EVENTS.name,
+    durable: "unmapped",
+    filter: "lanesync.v1.unmapped.*.*",
+    template: template::UNMAPPED,
+};
 /// The extractor's consumer of commands.
 pub const EXTRACTOR: ConsumerSpec =
-    ConsumerSpec { stream: CMD.name, durable: "extractor", filter: "lanesync.v1.cmd.*" };
+    ConsumerSpec { stream: CMD.name, durable: "extractor", filter: "lanesync.v1.cmd.*", template: template::COMMAND };
 
 /// All durable consumers.
 pub const CONSUMERS: &[ConsumerSpec] = &[MAPPER, WRITER, UNMAPPED, EXTRACTOR];

@@ -8,6 +8,7 @@ use domain::{Kind, Object, SalesforceId, SourceVersion, WorkspaceId};
 use jiff::Timestamp;
 use sqlx::{PgConnection, PgPool};
 use tracing::Instrument as _;
+use tracing::field::Empty;
 
 use crate::chunk::Chunk;
 use crate::metrics::{self, Outcomes};
@@ -144,7 +145,9 @@ pub(crate) async fn transact(
         return Ok(Step::Alone);
     }
     let mut report = Report::default();
-    let mut changes = batch.write(conn, workspace, &mut report).await?;
+    let options = pool.connect_options();
+    let namespace = format!("{}|customers", options.get_database().unwrap_or_default());
+    let mut changes = batch.write(conn, workspace, &namespace, &mut report).await?;
     changes.extend(refused.erase_followers(conn, workspace).await?);
     if manner.alone {
         batch.regroup(conn, workspace, &known, &mut changes).await?;
@@ -279,6 +282,7 @@ impl<'a> Batch<'a> {
         &self,
         conn: &mut PgConnection,
         workspace: WorkspaceId,
+        namespace: &str,
         report: &mut Report,
     ) -> Result<Vec<Change>, sqlx::Error> {
         let mut changes = Vec::new();
@@ -286,7 +290,7 @@ impl<'a> Batch<'a> {
             let (mut upserted, mut marked) = (Upserted::default(), Marked::default());
             if let Some(records) = self.live.get(&object) {
                 let records: Vec<_> = records.values().copied().collect();
-                upserted = write_live(conn, workspace, object, &records).await?;
+                upserted = write_live(conn, workspace, namespace, object, &records).await?;
             }
             if let Some(records) = self.gone.get(&object) {
                 let records: Vec<_> = records.values().copied().collect();
@@ -338,6 +342,7 @@ impl<'a> Batch<'a> {
 async fn write_live(
     conn: &mut PgConnection,
     workspace: WorkspaceId,
+    namespace: &str,
     object: Object,
     records: &[LiveRecord<'_>],
 ) -> Result<Upserted, sqlx::Error> {
@@ -349,10 +354,15 @@ async fn write_live(
         "upsert",
         otel.name = format!("BATCH UPSERT {table}"),
         otel.kind = "client",
+        otel.status_code = Empty,
+        error.type = Empty,
         db.system.name = "postgresql",
+        db.namespace = namespace,
         db.collection.name = table,
         db.operation.name = "BATCH UPSERT",
-        db.operation.batch.size = records.len(),
+        db.operation.batch.size = records.len() as u64,
+        db.query.summary = format!("BATCH UPSERT {table}"),
+        db.response.status_code = Empty,
     );
     let begun = Instant::now();
     let upsert = async {
@@ -361,7 +371,12 @@ async fn write_live(
             Kind::Contact => live::upsert_contacts(conn, workspace, records).await,
         }
     };
-    let upserted = upsert.instrument(span).await?;
+    let upserted = upsert.instrument(span.clone()).await.inspect_err(|error| {
+        let state = error.as_database_error().and_then(|error| error.code());
+        span.record("otel.status_code", "ERROR");
+        span.record("error.type", state.as_deref().unwrap_or("connection"));
+        span.record("db.response.status_code", state.as_deref());
+    })?;
     metrics::upserted(table, begun.elapsed());
     if upserted.total() < records.len() as u64 {
         match object.kind() {

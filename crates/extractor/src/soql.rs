@@ -142,6 +142,40 @@ pub fn by_ids(object: Object, fields: &[FieldPath], ids: &[SalesforceId]) -> Que
     Query(format!("SELECT {} FROM {} WHERE Id IN ({ids})", columns(fields), object.api_name()))
 }
 
+/// Returns a query with `REDACTED` in the place of each literal: quoted text, numbers, dates and moments.
+#[must_use]
+pub fn redact(query: &str) -> String {
+    let mut shown = String::with_capacity(query.len());
+    let mut rest = query;
+    while let Some(first) = rest.chars().next() {
+        let is_word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | ':' | '+' | '-');
+        let length = match first {
+            '\'' => quoted_length(rest),
+            _ if is_word(first) => rest.find(|c| !is_word(c)).unwrap_or(rest.len()),
+            other => other.len_utf8(),
+        };
+        let (token, after) = rest.split_at(length);
+        let is_literal = first == '\'' || token.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-'));
+        shown.push_str(if is_literal { "REDACTED" } else { token });
+        rest = after;
+    }
+    shown
+}
+
+/// Returns where a quoted literal ends; one that is not closed ends with the text.
+fn quoted_length(text: &str) -> usize {
+    let mut escaped = false;
+    for (place, c) in text.char_indices().skip(1) {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '\'' => return place + 1,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
 /// Returns the query for the org's own currency.
 #[must_use]
 pub fn default_currency() -> Query {
@@ -205,6 +239,19 @@ mod tests {
             "SELECT Id FROM Lead WHERE (SystemModstamp > 2026-08-02T10:11:12Z OR (SystemModstamp = 2026-08-02T10:11:12Z \
              AND Id > '001Kd00001a2B3cIAE')) AND SystemModstamp < 2026-08-03T00:00:00Z ORDER BY SystemModstamp ASC, Id ASC"
         );
+    }
+
+    #[test]
+    fn no_literal_is_shown() {
+        assert_eq!(
+            redact(
+                "SELECT Id,Owner.Name FROM Lead WHERE (SystemModstamp = 2026-08-02T10:11:12Z AND Id > '001Kd00001a2B3c') \
+                 AND Name IN ('O\\'Neil','b') AND Amount > -1.5E3 LIMIT 200"
+            ),
+            "SELECT Id,Owner.Name FROM Lead WHERE (SystemModstamp = REDACTED AND Id > REDACTED) \
+             AND Name IN (REDACTED,REDACTED) AND Amount > REDACTED LIMIT REDACTED"
+        );
+        assert_eq!(redact("WHERE Name = 'never closed"), "WHERE Name = REDACTED");
     }
 
     #[test]

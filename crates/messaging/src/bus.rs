@@ -7,7 +7,7 @@ use async_nats::{ConnectOptions, HeaderMap};
 use bytes::Bytes;
 use contract::headers;
 use futures::stream::{self, StreamExt, TryStreamExt};
-use tracing::{Instrument, Span, info_span};
+use tracing::{Instrument, Span};
 
 use crate::{metrics, trace};
 
@@ -88,6 +88,17 @@ impl PublishError {
         }
     }
 
+    /// The class of the failure, for spans.
+    fn kind(&self) -> &'static str {
+        match self.source.kind() {
+            _ if self.is_back_pressure() => "back_pressure",
+            PublishErrorKind::TimedOut => "timeout",
+            PublishErrorKind::StreamNotFound => "stream_not_found",
+            PublishErrorKind::BrokenPipe => "connection_lost",
+            _ => "publish_failed",
+        }
+    }
+
     /// Whether the message can never be stored, however often it is tried.
     #[must_use]
     pub fn is_permanent(&self) -> bool {
@@ -141,19 +152,36 @@ impl Bus {
     /// # Errors
     /// When no ack came; the message may be stored all the same.
     pub async fn publish(&self, publication: Publication) -> Result<(), PublishError> {
-        let span = info_span!(
-            "publish",
-            otel.name = format!("publish {}", publication.template),
-            otel.kind = "producer",
-            messaging.system = "nats",
-            messaging.operation.name = "publish",
-            messaging.operation.type = "send",
-            messaging.destination.name = publication.subject,
-            messaging.destination.template = publication.template,
-        );
+        self.publish_all([publication]).await
+    }
+
+    /// Publishes all, several at once, and waits until every one is stored. They have one origin: their common span
+    /// below the current one.
+    ///
+    /// # Errors
+    /// The first failure; others may be stored.
+    pub async fn publish_all(
+        &self,
+        publications: impl IntoIterator<Item = Publication, IntoIter: Send> + Send,
+    ) -> Result<(), PublishError> {
+        let publications: Vec<_> = publications.into_iter().collect();
+        let Some(span) = trace::publish_span(&publications) else { return Ok(()) };
+        let stored = stream::iter(publications)
+            .map(|publication| self.store_measured(publication))
+            .buffered(WINDOW)
+            .try_for_each(|()| async { Ok(()) })
+            .instrument(span.clone())
+            .await;
+        if let Err(error) = &stored {
+            trace::fail(&span, error.kind());
+        }
+        stored
+    }
+
+    async fn store_measured(&self, publication: Publication) -> Result<(), PublishError> {
         let begun = std::time::Instant::now();
         let template = publication.template;
-        let outcome = self.store(publication).instrument(span).await;
+        let outcome = self.store(publication).await;
         metrics::published(template, begun.elapsed(), outcome.is_ok());
         outcome
     }
@@ -169,21 +197,6 @@ impl Bus {
         let ack = self.context.send_publish(publication.subject, message).await.map_err(failed)?;
         ack.await.map_err(failed)?;
         Ok(())
-    }
-
-    /// Publishes all, several at once, and waits until every one is stored.
-    ///
-    /// # Errors
-    /// The first failure; others may be stored.
-    pub async fn publish_all(
-        &self,
-        publications: impl IntoIterator<Item = Publication, IntoIter: Send> + Send,
-    ) -> Result<(), PublishError> {
-        stream::iter(publications)
-            .map(|publication| self.publish(publication))
-            .buffered(WINDOW)
-            .try_for_each(|()| async { Ok(()) })
-            .await
     }
 
     /// Sends what is buffered and closes; call once, at the end.

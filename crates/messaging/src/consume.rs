@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use crate::{Bus, Delivery, Outcome, metrics};
+use crate::{Bus, Delivery, Outcome, metrics, trace};
 
 /// Work longer than this tells the server that it goes on, well before the delivery would be repeated.
 const PROGRESS: Duration = Duration::from_secs(10);
@@ -143,7 +143,7 @@ impl<H: Handler> Worker<H> {
             let (mut deliveries, mut broken) = (Vec::with_capacity(batch.len()), false);
             for message in batch {
                 match message {
-                    Ok(message) => deliveries.extend(Delivery::new(message, self.spec.filter)),
+                    Ok(message) => deliveries.extend(Delivery::new(message)),
                     Err(error) => {
                         tracing::warn!(error = %error, consumer = self.spec.durable, "reading messages");
                         broken = true;
@@ -164,22 +164,26 @@ impl<H: Handler> Worker<H> {
         }
     }
 
-    /// Handles fresh deliveries together; one that failed before alone, so that it can't hold up its neighbours.
+    /// Handles fresh deliveries of one origin together, so that each page of Salesforce stays one trace; one that failed
+    /// before alone, so that it can't hold up its neighbours.
     async fn handle(&self, deliveries: Vec<Delivery>) {
         let (fresh, again): (Vec<_>, Vec<_>) = deliveries.into_iter().partition(|delivery| delivery.delivered() == 1);
-        if !fresh.is_empty() {
-            self.handle_together(fresh).await;
-        }
-        for delivery in again {
-            self.handle_together(vec![delivery]).await;
+        let groups: Vec<_> =
+            trace::by_origin(fresh).into_iter().chain(again.into_iter().map(|one| vec![one])).collect();
+        trace::fetched(&self.spec, &groups);
+        for group in groups {
+            self.handle_together(group).await;
         }
     }
 
-    async fn handle_together(&self, deliveries: Vec<Delivery>) {
+    async fn handle_together(&self, mut deliveries: Vec<Delivery>) {
         let begun = Instant::now();
-        let span = deliveries.first().map_or_else(tracing::Span::none, |first| first.span().clone());
+        let span = trace::process_span(&self.spec, &deliveries);
+        for delivery in &mut deliveries {
+            delivery.enter(span.clone());
+        }
         let outcomes = {
-            let work = AssertUnwindSafe(self.handler.handle(&deliveries)).catch_unwind().instrument(span);
+            let work = AssertUnwindSafe(self.handler.handle(&deliveries)).catch_unwind().instrument(span.clone());
             tokio::pin!(work);
             let mut progress = tokio::time::interval_at(tokio::time::Instant::now() + PROGRESS, PROGRESS);
             loop {
@@ -193,15 +197,26 @@ impl<H: Handler> Worker<H> {
                 }
             }
         };
-        metrics::processed(self.spec.filter, deliveries.len(), begun.elapsed());
+        metrics::processed(self.spec.template, deliveries.len(), begun.elapsed());
         let outcomes = match outcomes {
             Ok(outcomes) => outcomes,
-            Err(_) => self.after_panic(&deliveries).await,
+            Err(_) => self.after_panic(&deliveries).instrument(span.clone()).await,
         };
         // A handler that returned too few outcomes said nothing about the rest: they come again.
         let outcomes = outcomes.into_iter().chain(std::iter::repeat(Outcome::Retry { reason: "no_outcome" }));
-        for (delivery, outcome) in deliveries.iter().zip(outcomes) {
-            self.settle(delivery, outcome).instrument(delivery.span().clone()).await;
+        let settling: Vec<_> = deliveries.iter().zip(outcomes).collect();
+        if let Some(reason) = settling.iter().find_map(|(_, outcome)| outcome.reason()) {
+            trace::fail(&span, reason);
+        }
+        for verb in ["ack", "nak", "term"] {
+            let alike: Vec<_> = settling.iter().filter(|(_, outcome)| outcome.verb() == verb).collect();
+            if alike.is_empty() {
+                continue;
+            }
+            let settle = trace::settle_span(&self.spec, &span, verb, alike.len());
+            for (delivery, outcome) in alike {
+                self.settle(delivery, *outcome).instrument(settle.clone()).await;
+            }
         }
     }
 
@@ -233,6 +248,7 @@ impl<H: Handler> Worker<H> {
             }
         };
         if let Err(error) = settled {
+            trace::fail(&tracing::Span::current(), "settle_failed");
             tracing::warn!(error = %error, "settling a message; it comes again");
         }
     }

@@ -4,8 +4,7 @@ use async_nats::HeaderMap;
 use async_nats::jetstream::Message;
 use bytes::Bytes;
 use contract::{body, headers};
-use tracing::{Span, info_span};
-use tracing_opentelemetry::OpenTelemetrySpanExt;
+use tracing::Span;
 
 use crate::trace;
 
@@ -24,6 +23,25 @@ pub enum Outcome {
         /// Stable reason.
         reason: &'static str,
     },
+}
+
+impl Outcome {
+    /// What the server is told: `ack`, `nak` or `term`.
+    pub(crate) const fn verb(self) -> &'static str {
+        match self {
+            Self::Done => "ack",
+            Self::Retry { .. } => "nak",
+            Self::Reject { .. } => "term",
+        }
+    }
+
+    /// Why it is not done.
+    pub(crate) const fn reason(self) -> Option<&'static str> {
+        match self {
+            Self::Done => None,
+            Self::Retry { reason } | Self::Reject { reason } => Some(reason),
+        }
+    }
 }
 
 /// The message is not what its subject promises. Trying again can't help.
@@ -53,29 +71,17 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    pub(crate) fn new(message: Message, filter: &'static str) -> Option<Self> {
+    pub(crate) fn new(message: Message) -> Option<Self> {
         let (stream_sequence, delivered) = {
             let info = message.info().ok()?;
             (info.stream_sequence, info.delivered)
         };
-        let span = info_span!(
-            "process",
-            otel.name = format!("process {filter}"),
-            otel.kind = "consumer",
-            messaging.system = "nats",
-            messaging.operation.name = "process",
-            messaging.operation.type = "process",
-            messaging.destination.name = message.subject.as_str(),
-            messaging.destination.template = filter,
-            lanesync.nats.stream_sequence = stream_sequence,
-            lanesync.nats.delivery_count = delivered,
-        );
-        if let Some(headers) = &message.headers {
-            let producer = trace::extract(headers);
-            // Fails only when no telemetry is installed: then there is no trace to continue.
-            let _ = span.set_parent(producer);
-        }
-        Some(Self { message, stream_sequence, delivered, span })
+        Some(Self { message, stream_sequence, delivered, span: Span::none() })
+    }
+
+    /// From now on it is processed in `span`.
+    pub(crate) fn enter(&mut self, span: Span) {
+        self.span = span;
     }
 
     /// Returns the subject.
@@ -106,12 +112,6 @@ impl Delivery {
     #[must_use]
     pub fn delivered(&self) -> i64 {
         self.delivered
-    }
-
-    /// Returns the span of processing it: a child of the span that published it.
-    #[must_use]
-    pub fn span(&self) -> &Span {
-        &self.span
     }
 
     /// Returns the trace id in lower-case hex when the trace is sampled.

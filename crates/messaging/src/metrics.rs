@@ -42,8 +42,8 @@ pub(crate) fn published(template: &'static str, took: Duration, stored: bool) {
     }
 }
 
-pub(crate) fn processed(filter: &'static str, count: usize, took: Duration) {
-    let attributes = destination(filter);
+pub(crate) fn processed(template: &'static str, count: usize, took: Duration) {
+    let attributes = destination(template);
     INSTRUMENTS.process.record(took.as_secs_f64(), &attributes);
     INSTRUMENTS.consumed.add(count as u64, &attributes);
 }

@@ -5,6 +5,7 @@
 
 mod postgres;
 mod role;
+pub mod secrets;
 
 pub use messaging::setup::{SetupError, ensure as nats};
 pub use postgres::{MigratePostgresError, fingerprint, postgres};

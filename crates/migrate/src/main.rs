@@ -36,17 +36,35 @@ struct Arguments {
     part: Option<Part>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Subcommand)]
+#[derive(Clone, PartialEq, Eq, Subcommand)]
 enum Part {
     /// Roles, schemas and tables only.
     Postgres,
     /// Streams and consumers only.
     Nats,
+    /// Makes the secrets of an installation in containers, where they are missing; connects to nothing.
+    Secrets(Secrets),
+}
+
+#[derive(Clone, PartialEq, Eq, clap::Args)]
+struct Secrets {
+    /// The folder whose sub-folders are the volumes of the programs.
+    #[arg(long, env = "LANESYNC_MIGRATE_SECRETS_DIR")]
+    folder: PathBuf,
+    /// Host, port and name of the database.
+    #[arg(long, default_value = "postgres:5432/lanesync")]
+    database: String,
+    /// Instead, keeps what is read from standard input as the secret of the Salesforce app.
+    #[arg(long)]
+    salesforce: bool,
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
+    if let Some(Part::Secrets(secrets)) = &arguments.part {
+        return make_secrets(secrets);
+    }
     if arguments.part != Some(Part::Nats) {
         migrate_postgres(&arguments).await?;
     }
@@ -54,6 +72,13 @@ async fn main() -> anyhow::Result<()> {
         migrate_nats(&arguments).await?;
     }
     Ok(())
+}
+
+fn make_secrets(secrets: &Secrets) -> anyhow::Result<()> {
+    if secrets.salesforce {
+        return Ok(migrate::secrets::keep_salesforce_secret(&secrets.folder, std::io::stdin())?);
+    }
+    Ok(migrate::secrets::make(&secrets.folder, &secrets.database)?)
 }
 
 async fn migrate_postgres(arguments: &Arguments) -> anyhow::Result<()> {

@@ -8,18 +8,19 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use futures::future::BoxFuture;
+use http::{HeaderName, HeaderValue};
 use opentelemetry::metrics::Histogram;
 use opentelemetry::propagation::{Extractor, Injector};
 use opentelemetry::{KeyValue, global};
 use tokio_util::sync::CancellationToken;
+use tonic::Code;
 use tonic::body::Body;
-use tonic::metadata::{MetadataKey, MetadataMap, MetadataValue};
+use tonic::metadata::MetadataMap;
 use tonic::server::NamedService;
-use tonic::service::interceptor::InterceptedService;
-use tonic::service::{Interceptor, Routes, RoutesBuilder};
+use tonic::service::{Routes, RoutesBuilder};
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Request, Status};
 use tower::{Layer, Service};
+use tracing::field::Empty;
 use tracing::{Instrument, Span, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
@@ -34,9 +35,6 @@ const SERVER_DEADLINE: Duration = Duration::from_secs(60);
 const CLIENT_DEADLINE: Duration = Duration::from_secs(30);
 /// Largest message in either direction.
 pub const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
-
-/// A channel to a peer that carries the trace on.
-pub type Peer = InterceptedService<Channel, Traced>;
 
 static OWN_NAME: OnceLock<&'static str> = OnceLock::new();
 
@@ -64,28 +62,102 @@ pub fn peer(url: &str) -> anyhow::Result<Peer> {
         .timeout(CLIENT_DEADLINE)
         .http2_keep_alive_interval(Duration::from_secs(30))
         .tcp_nodelay(true);
-    Ok(InterceptedService::new(endpoint.connect_lazy(), Traced))
+    Ok(Peer { channel: endpoint.connect_lazy() })
 }
 
-/// Writes the current trace into outgoing calls.
-#[derive(Clone, Copy, Debug)]
-pub struct Traced;
+/// A channel to a peer: a span for each call, and the trace goes on at the other end.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    channel: Channel,
+}
 
-impl Interceptor for Traced {
-    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        let context = Span::current().context();
+impl Service<http::Request<Body>> for Peer {
+    type Response = http::Response<Body>;
+    type Error = tonic::transport::Error;
+    type Future = BoxFuture<'static, Result<Self::Response, Self::Error>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.channel.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
+        let method = method_of(&request);
+        let span = info_span!(
+            "rpc",
+            otel.name = method,
+            otel.kind = "client",
+            otel.status_code = Empty,
+            error.type = Empty,
+            rpc.system.name = "grpc",
+            rpc.method = method,
+            rpc.response.status_code = Empty,
+        );
+        let context = span.context();
         global::get_text_map_propagator(|propagator| {
-            propagator.inject_context(&context, &mut MetadataWriter(request.metadata_mut()));
+            propagator.inject_context(&context, &mut HeaderWriter(request.headers_mut()));
         });
-        Ok(request)
+        let answer = self.channel.call(request);
+        let told = span.clone();
+        let answered = async move {
+            let response = answer.await;
+            let code = response.as_ref().map_or(Code::Unavailable, code_of);
+            tell(&told, code, code != Code::Ok);
+            response
+        };
+        Box::pin(answered.instrument(span))
     }
 }
 
-struct MetadataWriter<'a>(&'a mut MetadataMap);
+fn method_of(request: &http::Request<Body>) -> String {
+    request.uri().path().trim_start_matches('/').to_owned()
+}
 
-impl Injector for MetadataWriter<'_> {
+/// Returns what the headers say; a good unary call and every stream have their status in the trailers.
+fn code_of<B>(response: &http::Response<B>) -> Code {
+    response.headers().get("grpc-status").map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()))
+}
+
+fn tell(span: &Span, code: Code, failed: bool) {
+    span.record("rpc.response.status_code", name_of(code));
+    if failed {
+        span.record("otel.status_code", "ERROR").record("error.type", name_of(code));
+    }
+}
+
+/// Whether the server is to blame; the others are answers that a caller earned.
+fn blames_server(code: Code) -> bool {
+    use Code::{DataLoss, DeadlineExceeded, Internal, Unavailable, Unimplemented, Unknown};
+    matches!(code, Unknown | DeadlineExceeded | Unimplemented | Internal | Unavailable | DataLoss)
+}
+
+/// The name of a code as gRPC writes it.
+fn name_of(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
+struct HeaderWriter<'a>(&'a mut http::HeaderMap);
+
+impl Injector for HeaderWriter<'_> {
     fn set(&mut self, key: &str, value: String) {
-        if let (Ok(key), Ok(value)) = (MetadataKey::from_bytes(key.as_bytes()), MetadataValue::try_from(value)) {
+        if let (Ok(key), Ok(value)) = (HeaderName::try_from(key), HeaderValue::try_from(value)) {
             self.0.insert(key, value);
         }
     }
@@ -231,27 +303,32 @@ where
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        let method = request.uri().path().trim_start_matches('/').to_owned();
-        let span =
-            info_span!("rpc", otel.name = method, otel.kind = "server", rpc.system.name = "grpc", rpc.method = method);
+        let method = method_of(&request);
+        let span = info_span!(
+            "rpc",
+            otel.name = method,
+            otel.kind = "server",
+            otel.status_code = Empty,
+            error.type = Empty,
+            rpc.system.name = "grpc",
+            rpc.method = method,
+            rpc.response.status_code = Empty,
+        );
         let parent = global::get_text_map_propagator(|propagator| propagator.extract(&HeaderReader(request.headers())));
         let _ = span.set_parent(parent);
         // The clone may not be ready; the original is, so it makes the call.
         let clone = self.inner.clone();
         let mut ready = std::mem::replace(&mut self.inner, clone);
         let begun = Instant::now();
+        let told = span.clone();
         let answered = async move {
             let response = ready.call(request).await;
-            let code = match &response {
-                // A failed unary call has its status in the headers; a good one in the trailers.
-                Ok(response) => {
-                    response.headers().get("grpc-status").and_then(|code| code.to_str().ok()).unwrap_or("0").to_owned()
-                }
-                Err(_) => "2".to_owned(),
-            };
-            // 12 is UNIMPLEMENTED: the name is the caller's invention and must not become a label.
-            let method = if code == "12" { "_other".to_owned() } else { method };
-            let attributes = [KeyValue::new("rpc.method", method), KeyValue::new("rpc.response.status_code", code)];
+            let code = response.as_ref().map_or(Code::Unknown, code_of);
+            tell(&told, code, blames_server(code));
+            // The name of a method that is not there is the caller's invention and must not become a label.
+            let method = if code == Code::Unimplemented { "_other".to_owned() } else { method };
+            let attributes =
+                [KeyValue::new("rpc.method", method), KeyValue::new("rpc.response.status_code", name_of(code))];
             CALL_DURATION.record(begun.elapsed().as_secs_f64(), &attributes);
             response
         };

@@ -132,11 +132,13 @@ fn healthcheck(args: &[String]) -> ExitCode {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
         return ExitCode::FAILURE;
     };
-    let asked = runtime.block_on(tokio::time::timeout(timeout, async move {
+    let ask = async move {
         let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{addr}")).ok()?;
         let mut client = HealthClient::new(endpoint.connect().await.ok()?);
         client.check(HealthCheckRequest { service }).await.ok()
-    }));
+    };
+    // Inside the runtime: a timer can't be made outside of one.
+    let asked = runtime.block_on(async move { tokio::time::timeout(timeout, ask).await });
     match asked {
         Ok(Some(reply)) if reply.get_ref().status() == ServingStatus::Serving => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
@@ -156,4 +158,36 @@ fn complain(message: &str) {
 #[expect(clippy::print_stdout, reason = "the answer of a subcommand")]
 fn say(message: &str) {
     println!("{message}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code_of(service: &str, addr: SocketAddr) -> String {
+        let args = ["healthcheck", "--service", service, "--addr", &addr.to_string()].map(str::to_owned);
+        format!("{:?}", healthcheck(&args))
+    }
+
+    #[test]
+    fn a_healthcheck_tells_a_service_that_serves_from_one_that_does_not_and_from_nobody() {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+        let addr = listener.local_addr().unwrap();
+        let (reporter, health) = tonic_health::server::health_reporter();
+        runtime.block_on(async {
+            reporter.set_service_status("readiness", tonic_health::ServingStatus::Serving).await;
+            reporter.set_service_status("startup", tonic_health::ServingStatus::NotServing).await;
+        });
+        let incoming = tonic::transport::server::TcpIncoming::from(listener);
+        let server = tonic::transport::Server::builder().add_service(health).serve_with_incoming(incoming);
+        let server = runtime.spawn(server);
+
+        let (ready, not_started) = (code_of("readiness", addr), code_of("startup", addr));
+        server.abort();
+        let nobody = code_of("readiness", "127.0.0.1:1".parse().unwrap());
+
+        let [success, failure] = [ExitCode::SUCCESS, ExitCode::FAILURE].map(|code| format!("{code:?}"));
+        assert_eq!([ready, not_started, nobody], [success, failure.clone(), failure]);
+    }
 }

@@ -2,18 +2,25 @@
 
 use anyhow::Context;
 use opentelemetry::trace::TracerProvider;
-use opentelemetry::{KeyValue, global};
+use opentelemetry::{InstrumentationScope, KeyValue, global};
 use opentelemetry_otlp::WithExportConfig;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing::{Level, Metadata};
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::config::{Common, LogFormat};
 use crate::logs;
+
+/// The conventions that our spans follow.
+const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.42.0";
+/// The crates whose spans leave the process: those of libraries tell of frames and statements, not of our work.
+const TRACED: [&str; 6] = ["auth", "customer_writer", "extractor", "mapper", "messaging", "service"];
 
 /// Telemetry of a process; flush it last.
 #[derive(Debug)]
@@ -62,12 +69,26 @@ pub fn init(service: &'static str, version: &'static str, config: &Common) -> an
         LogFormat::Json => tracing_subscriber::fmt::layer().event_format(logs::Json { service, version }).boxed(),
         LogFormat::Pretty => tracing_subscriber::fmt::layer().with_target(false).boxed(),
     };
+    let scope = InstrumentationScope::builder(service).with_version(version).with_schema_url(SCHEMA_URL).build();
+    let spans = tracing_opentelemetry::layer()
+        .with_tracer(tracer.tracer_with_scope(scope))
+        .with_location(false)
+        .with_threads(false)
+        .with_tracked_inactivity(false)
+        .with_target(false)
+        .with_level(false);
     tracing_subscriber::registry()
-        .with(tracing_opentelemetry::layer().with_tracer(tracer.tracer(service)).with_location(false))
+        .with(spans.with_filter(filter_fn(is_traced)))
         .with(lines.with_filter(filter))
         .try_init()
         .context("installing the log subscriber")?;
     Ok(Telemetry { tracer, meter })
+}
+
+/// Whether a span leaves the process. Log lines stay in the log, which names their trace.
+fn is_traced(metadata: &Metadata<'_>) -> bool {
+    let root = metadata.target().split("::").next().unwrap_or_default();
+    metadata.is_span() && *metadata.level() <= Level::INFO && TRACED.contains(&root)
 }
 
 impl Telemetry {

@@ -12,7 +12,7 @@ use contract::writer::v1::{FieldValue, RecordSource, SalesforceOrigin};
 use rust_decimal::Decimal;
 use salesforce_sim::{Expected, LaneValue, Paths, Question, State, Verdict};
 
-use crate::Simulator;
+use crate::Orders;
 use crate::lane::{Lane, OPTION_FIELDS};
 
 const PAGE: i32 = 1_000;
@@ -39,6 +39,8 @@ pub struct Holdings {
     pub rows: BTreeMap<(String, String), Row>,
     /// Records that are parked.
     pub parked: BTreeSet<(String, String)>,
+    /// Records with more than one row: there must be none.
+    pub doubled: BTreeSet<(String, String)>,
 }
 
 /// The comparison.
@@ -58,16 +60,29 @@ impl Balance {
     pub fn balances(&self) -> bool {
         self.differences.is_empty()
     }
+
+    /// How many live records are neither in Lane nor parked.
+    #[must_use]
+    pub fn lost(&self) -> usize {
+        let live = self.verdict.records.iter().filter(|record| record.state == State::Live);
+        let keys = live.map(|record| (record.object.clone(), record.id.to_string()));
+        keys.filter(|key| !self.holdings.rows.contains_key(key) && !self.holdings.parked.contains(key)).count()
+    }
 }
 
 /// Compares a workspace with the simulated org; `start` is the replication start date, empty for everything.
 ///
 /// # Errors
 /// One side can't be read.
-pub async fn balance(lane: &Lane, workspace: &str, simulator: &Simulator, start: &str) -> anyhow::Result<Balance> {
+pub async fn balance(
+    lane: &Lane,
+    workspace: &str,
+    simulator: &impl AsRef<Orders>,
+    start: &str,
+) -> anyhow::Result<Balance> {
     let question = question(lane, workspace, start).await?;
     let fed = Fed::of(&question);
-    let answer = simulator.order("oracle", serde_json::json!({ "question": question })).await?;
+    let answer = simulator.as_ref().give("oracle", serde_json::json!({ "question": question })).await?;
     let verdict: Verdict = serde_json::from_value(answer).context("reading the oracle's verdict")?;
     let holdings = holdings(lane, workspace).await?;
     let differences = differences(&verdict, &holdings, &fed);
@@ -177,7 +192,10 @@ impl Holdings {
     ) {
         let key = (api_name(origin.object()).to_owned(), origin.id);
         let fields = fields.into_iter().map(|field| (field.field.clone(), field)).collect();
-        self.rows.insert(key, Row { lane_id: id, archived, aliases: origin.alias_ids, customer_id: customer, fields });
+        let row = Row { lane_id: id, archived, aliases: origin.alias_ids, customer_id: customer, fields };
+        if self.rows.insert(key.clone(), row).is_some() {
+            self.doubled.insert(key);
+        }
     }
 }
 
@@ -264,6 +282,7 @@ fn differences(verdict: &Verdict, held: &Holdings, fed: &Fed) -> Vec<String> {
             }
         }
     }
+    found.extend(held.doubled.iter().map(|(object, id)| format!("{object} {id} has more than one row")));
     for (key, row) in &held.rows {
         if !row.archived && !expected_live.contains(key) {
             found.push(format!("{} {} is live in Lane and should not be", key.0, key.1));

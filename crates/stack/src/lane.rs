@@ -57,8 +57,16 @@ impl Lane {
     /// # Errors
     /// Never for a stack that is up.
     pub fn of(stack: &Stack) -> anyhow::Result<Self> {
+        Self::at(|name| stack.grpc_url(name))
+    }
+
+    /// Returns clients of services that run elsewhere; they connect on first use.
+    ///
+    /// # Errors
+    /// An address is none.
+    pub fn at(address_of: impl Fn(ServiceName) -> String) -> anyhow::Result<Self> {
         let channel = |name| -> anyhow::Result<Channel> {
-            Ok(Endpoint::from_shared(stack.grpc_url(name))?.timeout(CALL_LIMIT).connect_lazy())
+            Ok(Endpoint::from_shared(address_of(name))?.timeout(CALL_LIMIT).connect_lazy())
         };
         Ok(Self {
             auth: channel(ServiceName::Auth)?,

@@ -26,4 +26,4 @@ pub use product::{NatsAccess, Salesforce, Stack, StackOptions};
 pub use rustix::process::Signal;
 pub use secret::{random_hex, write_private};
 pub use service::{Addresses, Service, ServiceName};
-pub use simulator::{OrgSize, Simulator};
+pub use simulator::{Orders, OrgSize, Simulator};

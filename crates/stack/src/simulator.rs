@@ -36,13 +36,56 @@ struct Ready {
     client_secret: String,
 }
 
+/// The orders that change a simulated world, wherever it runs.
+#[derive(Clone, Debug)]
+pub struct Orders {
+    url: String,
+    http: reqwest::Client,
+}
+
+impl Orders {
+    /// Orders for the simulator at `url`; connects on first use.
+    ///
+    /// # Errors
+    /// There can be no HTTP client.
+    pub fn at(url: &str) -> anyhow::Result<Self> {
+        // Fails only when a provider is installed already: then there is one.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder().no_proxy().build().context("making an HTTP client")?;
+        Ok(Self { url: url.to_owned(), http })
+    }
+
+    /// Gives an order to the world and returns the answer.
+    ///
+    /// # Errors
+    /// The order is refused.
+    pub async fn give(&self, order: &str, details: Value) -> anyhow::Result<Value> {
+        let reply = self.http.post(format!("{}/sim/{order}", self.url)).json(&details).send().await;
+        let reply = reply.with_context(|| format!("ordering {order}"))?;
+        let (status, body) = (reply.status(), reply.text().await.with_context(|| format!("ordering {order}"))?);
+        anyhow::ensure!(status.is_success(), "{order} was refused with {status}: {body}");
+        serde_json::from_str(&body).with_context(|| format!("reading the answer to {order}"))
+    }
+}
+
+impl AsRef<Self> for Orders {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
 /// A running simulator; dropping it ends it.
 #[derive(Debug)]
 pub struct Simulator {
     process: Process,
-    url: String,
     salesforce: Salesforce,
-    http: reqwest::Client,
+    orders: Orders,
+}
+
+impl AsRef<Orders> for Simulator {
+    fn as_ref(&self) -> &Orders {
+        &self.orders
+    }
 }
 
 impl Simulator {
@@ -68,16 +111,13 @@ impl Simulator {
             ca_file: None,
             allow_test_hosts: true,
         };
-        // Fails only when a provider is installed already: then there is one.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder().no_proxy().build().context("making an HTTP client")?;
-        Ok(Self { process, url: ready.url, salesforce, http })
+        Ok(Self { process, salesforce, orders: Orders::at(&ready.url)? })
     }
 
     /// Its address: login host and org in one.
     #[must_use]
     pub fn url(&self) -> &str {
-        &self.url
+        &self.orders.url
     }
 
     /// How a stack reaches it.
@@ -97,11 +137,7 @@ impl Simulator {
     /// # Errors
     /// The order is refused.
     pub async fn order(&self, order: &str, details: Value) -> anyhow::Result<Value> {
-        let reply = self.http.post(format!("{}/sim/{order}", self.url)).json(&details).send().await;
-        let reply = reply.with_context(|| format!("ordering {order}"))?;
-        let (status, body) = (reply.status(), reply.text().await.with_context(|| format!("ordering {order}"))?);
-        anyhow::ensure!(status.is_success(), "{order} was refused with {status}: {body}");
-        serde_json::from_str(&body).with_context(|| format!("reading the answer to {order}"))
+        self.orders.give(order, details).await
     }
 
     /// Ends it.

@@ -199,7 +199,9 @@ impl Model {
         let mut edges: BTreeMap<&str, &str> = self
             .rows
             .iter()
-            .filter_map(|(key, row)| Some((key.as_str(), row.target.as_deref().filter(|target| target != key)?)))
+            .filter_map(|(key, row)| {
+                Some((key.as_str(), row.target.as_deref().filter(|target| *target != key.as_str())?))
+            })
             .collect();
         for start in self.rows.keys() {
             let (mut walked, mut at) = (vec![start.as_str()], start.as_str());
@@ -213,11 +215,12 @@ impl Model {
                 at = next;
             }
         }
-        let end = |mut key: &str| {
-            while let Some(next) = edges.get(key).copied() {
-                key = next;
+        let end = |start: &str| {
+            let mut last = None;
+            while let Some(next) = edges.get(last.unwrap_or(start)).copied() {
+                last = Some(next);
             }
-            key.to_owned()
+            last.unwrap_or(start).to_owned()
         };
         self.rows.keys().map(|key| (key.as_str(), end(key))).collect()
     }

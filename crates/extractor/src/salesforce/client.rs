@@ -20,7 +20,7 @@ use super::verdict::{Hint, Problem, Refusal, Verdict, decide};
 use crate::budget;
 use crate::metrics;
 use crate::record::AnswerInvalid;
-use crate::soql::{MAX_URI_BYTES, Query};
+use crate::soql::{self, MAX_URI_BYTES, Query};
 use crate::stamp::Stamp;
 
 /// Tries of one call, the first included.
@@ -301,14 +301,21 @@ impl Client {
             "http",
             otel.name = request.method.as_str(),
             otel.kind = "client",
+            otel.status_code = tracing::field::Empty,
+            error.type = tracing::field::Empty,
             http.request.method = request.method.as_str(),
             server.address = token.instance.host_str(),
+            server.port = token.instance.port_or_known_default(),
+            url.full = redacted(token.instance.as_str(), &request.path),
             url.template = request.template,
             http.request.resend_count = tries - 1,
             http.response.status_code = tracing::field::Empty,
         );
         let begun = Instant::now();
-        let outcome = self.exchange(session, token, request, begun).instrument(span).await;
+        let outcome = self.exchange(session, token, request, begun).instrument(span.clone()).await;
+        if let Err(problem) = &outcome {
+            span.record("otel.status_code", "ERROR").record("error.type", CallError::of(problem).code.as_str());
+        }
         metrics::http_call(request.template, begun.elapsed(), outcome.is_ok());
         outcome
     }
@@ -384,6 +391,18 @@ impl Client {
         }
         sending
     }
+}
+
+/// Returns the address of a call as a span may show it: a query without its literals.
+fn redacted(instance: &str, path: &str) -> String {
+    let instance = instance.trim_end_matches('/');
+    let Some((path, query)) = path.split_once('?') else { return format!("{instance}{path}") };
+    let pairs = url::form_urlencoded::parse(query.as_bytes()).map(|(name, value)| {
+        let value = if name == "q" { soql::redact(&value).into() } else { value };
+        (name, value)
+    });
+    let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+    format!("{instance}{path}?{query}")
 }
 
 #[derive(Deserialize)]

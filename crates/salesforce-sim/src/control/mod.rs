@@ -47,6 +47,9 @@ pub enum Command {
     },
     /// Changes fields without moving the stamp: formulas, parents' names.
     UpdateQuietly { org: Option<Id>, id: Id, fields: Map<String, Json> },
+    /// Shows text in a field of another type, as a field does whose type was changed between describe and query; no
+    /// stamp moves.
+    Mistype { org: Option<Id>, id: Id, field: String, text: String },
     /// To the bin, with the children that go along.
     Delete {
         org: Option<Id>,
@@ -181,6 +184,8 @@ pub enum Command {
     UserActive { org: Option<Id>, active: bool },
     /// Registers a connected app, or replaces it by its consumer key.
     SetApp { app: AppSpec },
+    /// Every token that is good now: a test that looks for leaks has to know them.
+    Tokens,
     /// Rotation of refresh tokens on or off, for every app.
     Rotation { on: bool },
     /// Seconds until an access token dies.

@@ -86,6 +86,11 @@ impl World {
                 }
                 done()
             }
+            Command::Tokens => {
+                let grants = self.grants();
+                let (access, refresh) = grants.live_tokens();
+                Ok(json!({ "access": access, "refresh": refresh }))
+            }
             Command::Rotation { on } => {
                 self.grants().apps.iter_mut().for_each(|app| app.rotation = on);
                 done()
@@ -143,6 +148,14 @@ impl World {
             }
             Command::UpdateQuietly { org, id, fields } => self.with_org(org, |org| {
                 org.update_quietly(id, &fields)?;
+                done()
+            }),
+            Command::Mistype { org, id, field, text } => self.with_org(org, |org| {
+                let (table, row) = org.find(id).ok_or_else(Refusal::not_found)?;
+                let column = org.schema(table).column(&field);
+                let column = column.ok_or_else(|| Refusal::bad("INVALID_FIELD", format!("no field {field}")))?;
+                org.tables[table].set(row, column, Value::text(text));
+                org.forget_children();
                 done()
             }),
             Command::Delete { org, id, stamp } => {

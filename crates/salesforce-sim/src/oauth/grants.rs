@@ -250,6 +250,14 @@ impl Grants {
         Some(session.clone())
     }
 
+    /// Access and refresh tokens that are good now, in order.
+    pub(crate) fn live_tokens(&self) -> (Vec<&str>, Vec<&str>) {
+        let mut access: Vec<_> = self.sessions.keys().map(String::as_str).collect();
+        access.sort_unstable();
+        let live = self.grants.iter().filter(|grant| !grant.dead);
+        (access, live.filter_map(|grant| grant.refresh.as_deref()).collect())
+    }
+
     /// Ends one session.
     pub(crate) fn end_session(&mut self, token: &str) -> bool {
         self.sessions.remove(token).is_some()

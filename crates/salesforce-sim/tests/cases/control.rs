@@ -30,6 +30,20 @@ async fn orders_work_over_http_too() {
 }
 
 #[tokio::test]
+async fn a_mistyped_field_shows_text_and_live_tokens_are_told() {
+    let world = empty_world().await;
+    let id = world.sim.create("Account", json!({ "Name": "A", "NumberOfEmployees": 5 })).unwrap();
+    world
+        .sim
+        .order(Command::Mistype { org: None, id, field: "NumberOfEmployees".into(), text: "five".into() })
+        .unwrap();
+    let shown = world.query("SELECT NumberOfEmployees FROM Account").await;
+    assert_eq!(shown["records"][0]["NumberOfEmployees"], "five");
+    let tokens = world.sim.order(Command::Tokens).unwrap();
+    assert!(tokens["access"].as_array().unwrap().contains(&json!(world.token)), "{tokens}");
+}
+
+#[tokio::test]
 async fn several_orgs_are_apart() {
     let first = OrgSpec { username: "a@oma.example".to_owned(), ..OrgSpec::default() };
     let second = OrgSpec { name: "Second".to_owned(), username: "b@oma.example".to_owned(), ..OrgSpec::default() };

@@ -1,6 +1,7 @@
 //! The heavy half of `cargo x`: starts real processes and looks after them.
 
 mod bench;
+mod compose;
 mod demo;
 mod interrupt;
 mod up;
@@ -25,6 +26,8 @@ struct Arguments {
 enum Action {
     /// Loads many records and prints what the system and this machine can do.
     Bench(bench::Arguments),
+    /// docker-compose.yml on the engine of this machine: up from empty, synced, killed, cut off, restarted.
+    ComposeCheck(compose::Arguments),
     /// Everything on this machine: a simulated Salesforce, synced into locked customers.
     Demo(demo::Arguments),
     /// Starts the product against the Salesforce that the environment names.
@@ -37,6 +40,7 @@ enum Action {
 async fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Action::Bench(arguments) => bench::run(arguments).await,
+        Action::ComposeCheck(arguments) => compose::run(arguments).await,
         Action::Demo(arguments) => demo::run(arguments).await,
         Action::Up => up::run().await,
         Action::With(arguments) => with::run(arguments).await,
