@@ -217,7 +217,8 @@ async fn unmapped_values_come_with_their_numbers() {
     let value = json!({
         "kind": "account", "field": "tier", "id": "u1", "value": "Bronze", "decision": "open", "option": null,
         "label": null, "origins": ["account"], "active": true, "record_count": 12, "first_seen_at": null,
-        "last_seen_at": null, "arr": [{"amount": "100.50", "currency": "EUR"}],
+        "last_seen_at": null, "arr": [{"amount": "100.50", "currency": "EUR"}], "lead_record_count": 0, "customer_count": 0,
+        "never_used": false, "suggested_option": null,
     });
     assert_eq!(ended.json(), json!({"count": 1, "values": [value]}));
     let people = lanesync(&services, &["unmapped"]).await;

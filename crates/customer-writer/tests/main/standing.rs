@@ -92,5 +92,5 @@ async fn a_disconnect_leaves_rows_and_unlocks_fields() {
     let told = preview().await;
     assert_eq!((told.customers, told.contacts, told.parked), (2, 1, 1));
     let unlocks: Vec<_> = told.unlocks.iter().map(|lock| lock.source.as_str()).collect();
-    assert_eq!(unlocks, ["Account.AnnualRevenue", "Account.Name", "Account.Tier__c", "Contact.Email"]);
+    assert_eq!(unlocks, ["Account.AnnualRevenue", "Account.Name", "Account.Tier__c", "Contact.Email", "Contact.Name"]);
 }
