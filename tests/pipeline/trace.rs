@@ -43,6 +43,9 @@ impl Told {
         let rows = traces_of_rows(&world).await;
         testkit::eventually_true(PATIENCE, "every trace is told to its end", || async {
             let spans = collector.spans();
+            let mut names: BTreeMap<String, usize> = BTreeMap::new();
+            for span in &spans { *names.entry(span.name().to_owned()).or_default() += 1; }
+            eprintln!("DEBUG {} rows {:?} {names:?}", spans.len(), rows.len());
             rows.keys().all(|(trace, _)| {
                 let ends = |name: &str| spans.iter().any(|span| span.trace_id() == *trace && span.name() == name);
                 ends(&format!("ack {MAPPED}")) && spans.iter().any(|span| is_page(span) && span.trace_id() == *trace)
@@ -63,7 +66,7 @@ impl Told {
 
     /// The spans of a name in a trace.
     fn named(&self, trace: &str, name: &str) -> Vec<&Span> {
-        self.of_trace(trace).filter(|span| span.name() == name).collect()
+        self.spans.iter().filter(|span| span.trace_id() == trace && span.name() == name).collect()
     }
 }
 

@@ -94,6 +94,30 @@ pub const DLQ: StreamSpec = StreamSpec {
     max_age: Duration::from_secs(30 * 86_400),
 };
 
+/// A key-value bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BucketSpec {
+    /// Name, upper case.
+    pub name: &'static str,
+    /// When an entry goes by itself, counted from its last write.
+    pub max_age: Duration,
+    /// Largest size in bytes; a full bucket refuses new entries.
+    pub max_bytes: i64,
+    /// Largest value in bytes.
+    pub max_value_bytes: i32,
+}
+
+/// Who is signed in to the console, by the hash of the cookie.
+pub const SESSIONS: BucketSpec = BucketSpec {
+    name: "LANESYNC_SESSIONS",
+    max_age: Duration::from_secs(12 * 3_600),
+    max_bytes: GIB / 16,
+    max_value_bytes: 16 * 1024,
+};
+
+/// All buckets.
+pub const BUCKETS: &[BucketSpec] = &[SESSIONS];
+
 /// All streams.
 pub const STREAMS: &[StreamSpec] = &[RAW, MAPPED, EVENTS, CMD, DLQ];
 

@@ -48,10 +48,10 @@ async fn rule_08_who_asks_for_a_sync_now_is_told_of_purges_at_once() {
     world.first_load(ACCOUNT).await;
     let ids = world.sim.ids("Account").unwrap();
     for id in [ids[3], ids[4]] {
-        // The second time the log was asked just before, and its cursor stands close to now.
+        // The second time the log was asked just before, and its cursor stands close to now. The log tells whole minutes.
         world.order(Command::ClockAdvance { seconds: 60 });
         world.sim.purge(id).unwrap();
-        world.order(Command::ClockAdvance { seconds: 30 });
+        world.order(Command::ClockAdvance { seconds: 61 });
         world.poll(ACCOUNT).await;
         assert_eq!(state(&world, Object::Account, id), Some(SourceState::Deleted));
     }

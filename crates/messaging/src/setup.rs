@@ -1,10 +1,11 @@
 //! Creates and verifies streams and consumers from the one table in `contract::streams`.
 
 use async_nats::jetstream::consumer::{self, AckPolicy, DeliverPolicy, pull};
+use async_nats::jetstream::kv;
 use async_nats::jetstream::stream::{self, DiscardPolicy, RetentionPolicy, StorageType};
 use contract::streams::{
-    ACK_WAIT, CONSUMERS, ConsumerSpec, DUPLICATE_WINDOW, MAX_ACK_PENDING, MAX_MESSAGE_BYTES, Retention, STREAMS,
-    StreamSpec,
+    ACK_WAIT, BUCKETS, BucketSpec, CONSUMERS, ConsumerSpec, DUPLICATE_WINDOW, MAX_ACK_PENDING, MAX_MESSAGE_BYTES,
+    Retention, STREAMS, StreamSpec,
 };
 
 use crate::Bus;
@@ -15,6 +16,9 @@ pub enum SetupError {
     /// The stream could not be created or changed.
     #[error("setting up stream {0}")]
     Stream(&'static str, #[source] async_nats::Error),
+    /// The bucket could not be created or changed.
+    #[error("setting up bucket {0}")]
+    Bucket(&'static str, #[source] async_nats::Error),
     /// The consumer could not be created or changed.
     #[error("setting up consumer {0}")]
     Consumer(&'static str, #[source] async_nats::Error),
@@ -62,7 +66,21 @@ fn consumer_config(spec: &ConsumerSpec) -> pull::Config {
     }
 }
 
-/// Creates all streams and consumers, or brings them to the table. `max_bytes` caps every stream on small disks.
+fn bucket_config(spec: &BucketSpec, replicas: usize) -> kv::Config {
+    kv::Config {
+        bucket: spec.name.to_owned(),
+        max_age: spec.max_age,
+        max_bytes: spec.max_bytes,
+        max_value_size: spec.max_value_bytes,
+        // Who was signed in before is nobody's business.
+        history: 1,
+        storage: StorageType::File,
+        num_replicas: replicas,
+        ..kv::Config::default()
+    }
+}
+
+/// Creates all streams, consumers and buckets, or brings them to the table. `max_bytes` caps every stream on small disks.
 ///
 /// # Errors
 /// The first stream or consumer that could not be set up.
@@ -80,6 +98,14 @@ pub async fn ensure(bus: &Bus, replicas: usize, max_bytes: Option<i64>) -> Resul
             .create_consumer_on_stream(consumer_config(spec), spec.stream)
             .await
             .map_err(|error| SetupError::Consumer(spec.durable, error.into()))?;
+    }
+    for spec in BUCKETS {
+        let mut config = bucket_config(spec, replicas);
+        config.max_bytes = max_bytes.map_or(config.max_bytes, |cap| cap.min(config.max_bytes));
+        bus.context()
+            .create_or_update_key_value(config)
+            .await
+            .map_err(|error| SetupError::Bucket(spec.name, error.into()))?;
     }
     Ok(())
 }

@@ -175,6 +175,34 @@ impl Extractor for HeaderReader<'_> {
     }
 }
 
+/// Serves health and metrics for a process that has no gRPC API, until `stopping`; readiness follows the board.
+///
+/// # Errors
+/// When an address can't be bound.
+pub async fn serve_probes(
+    common: &Common,
+    health: Health,
+    board: Board,
+    stopping: CancellationToken,
+) -> anyhow::Result<()> {
+    let metrics_addr = SocketAddr::new(common.metrics_host, common.metrics_port);
+    health.started().await;
+    tokio::try_join!(
+        serve_health(common.health_addr, &health, &stopping),
+        metrics::serve(metrics_addr, stopping.clone()),
+        health.clone().follow(board, stopping.clone()),
+    )?;
+    Ok(())
+}
+
+async fn serve_health(addr: SocketAddr, health: &Health, stopping: &CancellationToken) -> anyhow::Result<()> {
+    tonic::transport::Server::builder()
+        .add_service(health.server())
+        .serve_with_shutdown(addr, stopping.clone().cancelled_owned())
+        .await
+        .with_context(|| format!("serving health on {addr}"))
+}
+
 /// The gRPC server of a process: API with health and status on one port, health alone on the other, metrics on a third.
 pub struct Server {
     routes: RoutesBuilder,
@@ -229,7 +257,6 @@ impl Server {
             .max_connection_age(Duration::from_secs(900))
             .max_connection_age_grace(Duration::from_secs(30))
             .add_routes(routes.routes());
-        let plain_health = tonic::transport::Server::builder().add_service(health.server());
         let metrics_addr = SocketAddr::new(common.metrics_host, common.metrics_port);
         health.started().await;
         // A streaming call never ends by itself: five seconds after the end is asked for, connections are cut.
@@ -248,17 +275,11 @@ impl Server {
                 () = cut => Ok(()),
             }
         };
-        let serve_health = async {
-            plain_health
-                .serve_with_shutdown(common.health_addr, stopping.clone().cancelled_owned())
-                .await
-                .with_context(|| format!("serving health on {}", common.health_addr))
-        };
         tokio::try_join!(
             serve_api,
-            serve_health,
+            serve_health(common.health_addr, &health, &stopping),
             metrics::serve(metrics_addr, stopping.clone()),
-            health.follow(board, stopping.clone()),
+            health.clone().follow(board, stopping.clone()),
         )?;
         Ok(())
     }

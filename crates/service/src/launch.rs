@@ -19,6 +19,11 @@ const EX_CONFIG: u8 = 78;
 pub trait ServiceConfig: Parser + Send + 'static {
     /// Returns the part that all services share.
     fn common(&self) -> &Common;
+
+    /// Returns what is wrong between settings that are each fine by themselves, one line each, without values.
+    fn contradictions(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// Runs a service's process from its arguments to its exit code.
@@ -92,11 +97,17 @@ fn load<C: ServiceConfig>(args: &[String]) -> Result<C, ExitCode> {
     }
     let argv = std::iter::once("lanesync".to_owned()).chain(args.iter().cloned());
     let parsed = command.try_get_matches_from(argv).and_then(|matches| C::from_arg_matches(&matches));
-    parsed.map_err(|error| {
+    let config = parsed.map_err(|error| {
         let help = matches!(error.kind(), clap::error::ErrorKind::DisplayHelp | clap::error::ErrorKind::DisplayVersion);
         let _ = error.print();
         if help { ExitCode::SUCCESS } else { ExitCode::from(EX_CONFIG) }
-    })
+    })?;
+    let contradictions = config.contradictions();
+    if contradictions.is_empty() {
+        return Ok(config);
+    }
+    complain(&contradictions.join("\n"));
+    Err(ExitCode::from(EX_CONFIG))
 }
 
 fn print_config<C: ServiceConfig>() -> ExitCode {

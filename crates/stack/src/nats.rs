@@ -27,7 +27,9 @@ pub enum NatsUser {
     Mapper,
     /// Consumes mapped chunks, publishes the change feed.
     Writer,
-    /// Shapes streams and consumers.
+    /// Keeps who is signed in to the console.
+    Console,
+    /// Shapes streams, consumers and buckets.
     Migrate,
     /// Sees everything, changes nothing.
     Observer,
@@ -35,7 +37,8 @@ pub enum NatsUser {
 
 impl NatsUser {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Extractor, Self::Mapper, Self::Writer, Self::Migrate, Self::Observer];
+    pub const ALL: [Self; 6] =
+        [Self::Extractor, Self::Mapper, Self::Writer, Self::Console, Self::Migrate, Self::Observer];
 
     /// The name to log in with.
     #[must_use]
@@ -44,6 +47,7 @@ impl NatsUser {
             Self::Extractor => "extractor",
             Self::Mapper => "mapper",
             Self::Writer => "writer",
+            Self::Console => "console",
             Self::Migrate => "migrate",
             Self::Observer => "observer",
         }

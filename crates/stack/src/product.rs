@@ -1,7 +1,8 @@
-//! The whole product: Postgres, NATS, migrations and the four services.
+//! The whole product: Postgres, NATS, migrations, the four services and the console.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -62,8 +63,10 @@ pub struct StackOptions {
     pub nats: Option<NatsAccess>,
     /// The key ring of auth; a new one is made when there is none.
     pub token_keys_file: Option<PathBuf>,
-    /// The address under which browsers reach the OAuth callback.
+    /// The address under which browsers reach the console and the OAuth callback; its own by default.
     pub public_url: Option<String>,
+    /// Whether people sign in to the console by saying who they are.
+    pub development_sign_in: bool,
     /// The log filter of every service.
     pub log: String,
     /// Settings of the own Postgres.
@@ -84,6 +87,7 @@ impl StackOptions {
             nats: None,
             token_keys_file: None,
             public_url: None,
+            development_sign_in: true,
             log: "info".to_owned(),
             postgres: PostgresOptions::default(),
             settings: Vec::new(),
@@ -103,6 +107,7 @@ pub struct Stack {
     postgres: Option<Postgres>,
     nats_access: BTreeMap<NatsUser, NatsAccess>,
     database_url_file: PathBuf,
+    console_url: String,
     folder: Folder,
 }
 
@@ -117,14 +122,21 @@ impl Stack {
         let (database, broker) = tokio::join!(Database::of(options, &folder, &secrets), Broker::of(options, &folder));
         let (database, broker) = (database?, broker?);
 
-        let passwords: BTreeMap<String, String> =
-            ServiceName::ALL.into_iter().map(|service| (service.role(), random_hex())).collect();
+        let passwords: BTreeMap<String, String> = ServiceName::ALL
+            .into_iter()
+            .filter(|service| service.has_database())
+            .map(|service| (service.role(), random_hex()))
+            .collect();
         let migrate = migration(options, &database, &broker, &passwords, &secrets)?;
         run_to_end(migrate, &folder.path().join("migrate.log")).await?;
 
         let mut addresses = BTreeMap::new();
         for service in ServiceName::ALL {
             addresses.insert(service, Addresses::free()?);
+        }
+        // Whoever names an address on this machine finds the console there.
+        if let (Some(web), Some(console)) = (local_web(options), addresses.get_mut(&ServiceName::Console)) {
+            console.web = web;
         }
         let token_keys = match &options.token_keys_file {
             Some(file) => file.clone(),
@@ -136,14 +148,18 @@ impl Stack {
             postgres: database.server,
             nats_access: broker.access,
             database_url_file: database.url_file,
+            console_url: console_url(options, &addresses),
             folder,
         };
         for service in ServiceName::ALL {
-            let url_file = secrets.join(format!("{}.database-url", service.short()));
-            let url = as_role(&database.url, &service.role(), &passwords)?;
-            write_private(&url_file, &url)?;
             let access = stack.nats_access_of(service);
-            let settings = settings(service, options, &url_file, access, &addresses, &token_keys);
+            let mut settings = settings(service, options, access, &addresses, &token_keys);
+            if service.has_database() {
+                let url_file = secrets.join(format!("{}.database-url", service.short()));
+                let url = as_role(&database.url, &service.role(), &passwords)?;
+                write_private(&url_file, &url)?;
+                settings.insert("LANESYNC_DATABASE_URL_FILE".into(), url_file.into());
+            }
             let listening = addresses[&service];
             let logs = stack.folder.path();
             let started = Service::spawn(service, &options.programs, settings, listening, logs)?;
@@ -226,6 +242,12 @@ impl Stack {
         self.service(name).addresses().grpc_url()
     }
 
+    /// Where browsers reach the console.
+    #[must_use]
+    pub fn console_url(&self) -> &str {
+        &self.console_url
+    }
+
     /// Its own NATS, unless it uses an existing one.
     pub const fn nats(&mut self) -> Option<&mut Nats> {
         self.nats.as_mut()
@@ -260,6 +282,7 @@ impl Stack {
             ServiceName::Extractor => NatsUser::Extractor,
             ServiceName::Mapper => NatsUser::Mapper,
             ServiceName::Writer => NatsUser::Writer,
+            ServiceName::Console => NatsUser::Console,
         };
         Some(self.nats_access(user))
     }
@@ -369,18 +392,34 @@ fn nats_settings(access: &NatsAccess) -> BTreeMap<OsString, OsString> {
     settings
 }
 
+/// Returns the public URL as an address of this machine; `None` for an address elsewhere, or none.
+fn local_web(options: &StackOptions) -> Option<SocketAddr> {
+    let url: url::Url = options.public_url.as_deref()?.parse().ok()?;
+    let address = url.socket_addrs(|| None).ok()?.into_iter().find(|address| address.ip().is_loopback());
+    address.filter(|_| url.scheme() == "http")
+}
+
+/// Where browsers reach the console: saying who one is works on this machine only.
+fn console_url(options: &StackOptions, addresses: &BTreeMap<ServiceName, Addresses>) -> String {
+    let is_elsewhere = options.development_sign_in && local_web(options).is_none();
+    if is_elsewhere { addresses[&ServiceName::Console].web_url() } else { public_url(options, addresses) }
+}
+
+/// Where Salesforce sends browsers back to.
+fn public_url(options: &StackOptions, addresses: &BTreeMap<ServiceName, Addresses>) -> String {
+    options.public_url.clone().unwrap_or_else(|| addresses[&ServiceName::Console].web_url())
+}
+
 /// The environment of one service.
 fn settings(
     service: ServiceName,
     options: &StackOptions,
-    url_file: &Path,
     nats: Option<&NatsAccess>,
     addresses: &BTreeMap<ServiceName, Addresses>,
     token_keys: &Path,
 ) -> BTreeMap<OsString, OsString> {
     let mut settings = nats.map(nats_settings).unwrap_or_default();
     let mut set = |name: &str, value: OsString| settings.insert(name.into(), value);
-    set("LANESYNC_DATABASE_URL_FILE", url_file.into());
     set("LANESYNC_LOG", options.log.clone().into());
     set("LANESYNC_LOG_FORMAT", "json".into());
     for (peer, listening) in addresses {
@@ -410,9 +449,18 @@ fn settings(
         if let Some(file) = &salesforce.client_secret_file {
             set("LANESYNC_SALESFORCE_CLIENT_SECRET_FILE", file.into());
         }
-        // Without a console the command line listens here for the callback.
-        let public_url = options.public_url.as_deref().unwrap_or("http://127.0.0.1:8080");
-        set("LANESYNC_PUBLIC_URL", public_url.into());
+    }
+    if service == ServiceName::Auth {
+        set("LANESYNC_PUBLIC_URL", public_url(options, addresses).into());
+    }
+    if service == ServiceName::Console {
+        set("LANESYNC_PUBLIC_URL", console_url(options, addresses).into());
+        if let Some(url) = &salesforce.login_url {
+            set("LANESYNC_SALESFORCE_LOGIN_URL", url.into());
+        }
+        if options.development_sign_in {
+            set("LANESYNC_CONSOLE_DEVELOPMENT_SIGN_IN", "true".into());
+        }
     }
     for (_, name, value) in options.settings.iter().filter(|(of, _, _)| *of == service) {
         set(name, value.clone());

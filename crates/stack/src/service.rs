@@ -35,11 +35,13 @@ pub enum ServiceName {
     Mapper,
     /// Customers and locks.
     Writer,
+    /// The settings pages.
+    Console,
 }
 
 impl ServiceName {
     /// All of them, in the order in which they start.
-    pub const ALL: [Self; 4] = [Self::Auth, Self::Writer, Self::Mapper, Self::Extractor];
+    pub const ALL: [Self; 5] = [Self::Auth, Self::Writer, Self::Mapper, Self::Extractor, Self::Console];
 
     /// Its name in settings, NATS users and Postgres roles.
     #[must_use]
@@ -49,6 +51,7 @@ impl ServiceName {
             Self::Extractor => "extractor",
             Self::Mapper => "mapper",
             Self::Writer => "writer",
+            Self::Console => "console",
         }
     }
 
@@ -60,6 +63,7 @@ impl ServiceName {
             Self::Extractor => "lanesync-extractor",
             Self::Mapper => "lanesync-mapper",
             Self::Writer => "lanesync-customer-writer",
+            Self::Console => "lanesync-console",
         }
     }
 
@@ -71,7 +75,14 @@ impl ServiceName {
             Self::Extractor => matches!(peer, Self::Auth | Self::Mapper | Self::Writer),
             Self::Mapper => matches!(peer, Self::Extractor | Self::Writer),
             Self::Writer => matches!(peer, Self::Mapper),
+            Self::Console => !matches!(peer, Self::Console),
         }
+    }
+
+    /// Whether it has a Postgres schema of its own.
+    #[must_use]
+    pub const fn has_database(self) -> bool {
+        !matches!(self, Self::Console)
     }
 
     /// Its Postgres role.
@@ -90,21 +101,29 @@ pub struct Addresses {
     pub health: SocketAddr,
     /// Prometheus metrics.
     pub metrics: SocketAddr,
+    /// Pages for people; only the console listens there.
+    pub web: SocketAddr,
 }
 
 impl Addresses {
-    /// Three free ports of this machine.
+    /// Four free ports of this machine.
     ///
     /// # Errors
     /// There are none.
     pub fn free() -> anyhow::Result<Self> {
-        Ok(Self { grpc: free_address()?, health: free_address()?, metrics: free_address()? })
+        Ok(Self { grpc: free_address()?, health: free_address()?, metrics: free_address()?, web: free_address()? })
     }
 
     /// The address of the gRPC API as its clients are given it.
     #[must_use]
     pub fn grpc_url(&self) -> String {
         format!("http://{}", self.grpc)
+    }
+
+    /// The address of the pages as browsers are given it.
+    #[must_use]
+    pub fn web_url(&self) -> String {
+        format!("http://{}", self.web)
     }
 }
 
@@ -145,6 +164,9 @@ impl Service {
             ("OTEL_EXPORTER_PROMETHEUS_PORT", addresses.metrics.port().to_string()),
         ] {
             environment.insert(variable.into(), value.into());
+        }
+        if name == ServiceName::Console {
+            environment.insert("LANESYNC_HTTP_ADDR".into(), addresses.web.to_string().into());
         }
         let program = programs.join(name.program());
         let log = logs.join(format!("{}.log", name.short()));

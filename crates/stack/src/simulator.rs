@@ -96,7 +96,8 @@ impl Simulator {
     pub async fn start(programs: &Path, folder: &Path, size: OrgSize) -> anyhow::Result<Self> {
         let log = folder.join("salesforce-sim.log");
         let mut command = Command::new(programs.join("salesforce-sim"));
-        command.args(["serve", "--addr", "127.0.0.1:0", "--seed", "7", "--auto-consent"]);
+        // Somebody who connects through the console is asked for consent, as Salesforce asks.
+        command.args(["serve", "--addr", "127.0.0.1:0", "--seed", "7"]);
         for (name, number) in [("--accounts", size.accounts), ("--contacts", size.contacts), ("--leads", size.leads)] {
             command.args([name, &number.to_string()]);
         }

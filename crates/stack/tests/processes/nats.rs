@@ -59,6 +59,12 @@ async fn a_publish_to_somebody_elses_subject_is_refused() {
         (NatsUser::Writer, "lanesync.v1.cmd.w"),
         (NatsUser::Migrate, "lanesync.v1.raw.w.account"),
         (NatsUser::Observer, "lanesync.v1.raw.w.account"),
+        (NatsUser::Console, "lanesync.v1.raw.w.account"),
+        (NatsUser::Console, "lanesync.v1.cmd.w"),
+        (NatsUser::Console, "$KV.OTHERS.key"),
+        (NatsUser::Console, "$JS.API.DIRECT.GET.LANESYNC_RAW"),
+        (NatsUser::Writer, "$KV.LANESYNC_SESSIONS.key"),
+        (NatsUser::Mapper, "$JS.API.DIRECT.GET.KV_LANESYNC_SESSIONS.$KV.LANESYNC_SESSIONS.key"),
         // The data of others, and the settings of streams.
         (NatsUser::Writer, "$JS.API.CONSUMER.MSG.NEXT.LANESYNC_RAW.mapper"),
         (NatsUser::Mapper, "$JS.API.STREAM.MSG.GET.LANESYNC_RAW"),
@@ -86,6 +92,7 @@ async fn a_service_hears_only_its_own_answers() {
         (NatsUser::Mapper, "_INBOX_writer.>"),
         (NatsUser::Extractor, "_INBOX.>"),
         (NatsUser::Extractor, ">"),
+        (NatsUser::Console, "$KV.LANESYNC_SESSIONS.>"),
         (NatsUser::Migrate, "lanesync.v1.>"),
         (NatsUser::Observer, "_INBOX_extractor.>"),
     ];

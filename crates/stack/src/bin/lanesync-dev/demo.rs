@@ -142,7 +142,7 @@ impl Demo {
             "unmapped": unmapped,
             "parked": self.balance.holdings.parked.len(),
             "api_calls": self.run.api_calls,
-            "console": null,
+            "console": self.stack.console_url(),
             "workspace": self.workspace,
         });
         for (object, name) in OBJECTS {
@@ -178,7 +178,8 @@ impl Demo {
             if self.balance.balances() { "every record is as Salesforce has it" } else { "the books do not balance" };
         let _ = writeln!(text, "\n{verdict}, {:.1} s after the start", summary["seconds"].as_f64().unwrap_or_default());
         let _ = writeln!(text, "workspace {}", self.workspace);
-        for name in ServiceName::ALL {
+        let _ = writeln!(text, "  console: {}/", self.stack.console_url());
+        for name in ServiceName::ALL.into_iter().filter(|name| *name != ServiceName::Console) {
             let _ = writeln!(text, "{:>9}: {}", name.short(), self.stack.grpc_url(name));
         }
         let _ = writeln!(text, "     logs: {}", self.stack.folder().display());

@@ -69,6 +69,14 @@ fn options() -> anyhow::Result<StackOptions> {
     options.database_url_file = path("LANESYNC_DATABASE_URL_FILE")?;
     options.token_keys_file = path("LANESYNC_TOKEN_KEYS_FILE")?;
     options.public_url = text("LANESYNC_PUBLIC_URL")?;
+    // With a provider of identities, people sign in there.
+    options.development_sign_in = text("LANESYNC_CONSOLE_OIDC_ISSUER")?.is_none();
+    for name in ["ISSUER", "CLIENT_ID", "CLIENT_SECRET_FILE", "CA_FILE", "WORKSPACE_CLAIM", "ROLE_CLAIM"] {
+        let name = format!("LANESYNC_CONSOLE_OIDC_{name}");
+        if let Some(value) = std::env::var_os(&name) {
+            options.settings.push((ServiceName::Console, name, value));
+        }
+    }
     if let Some(log) = text("LANESYNC_LOG")? {
         options.log = log;
     }
@@ -121,7 +129,7 @@ fn flag(name: &str) -> anyhow::Result<bool> {
 fn addresses(stack: &Stack) -> Value {
     let mut all = serde_json::Map::new();
     all.insert("ready".to_owned(), json!(true));
-    for name in ServiceName::ALL {
+    for name in ServiceName::ALL.into_iter().filter(|name| *name != ServiceName::Console) {
         let listening = stack.service(name).addresses();
         let of_service = json!({
             "grpc": listening.grpc_url(),
@@ -136,6 +144,6 @@ fn addresses(stack: &Stack) -> Value {
     all.insert("nats_user".to_owned(), json!(observer.user));
     all.insert("nats_password_file".to_owned(), json!(observer.password_file));
     all.insert("logs".to_owned(), json!(stack.folder()));
-    all.insert("console".to_owned(), Value::Null);
+    all.insert("console".to_owned(), json!(stack.console_url()));
     Value::Object(all)
 }

@@ -1,0 +1,76 @@
+//! Numbers and our own terms in plain words.
+
+use contract::common::v1::{Plan, SalesforceObject};
+use contract::extractor::v1::SyncState;
+
+/// Returns a number with separators, e.g. "12,345".
+pub(crate) fn number(number: i64) -> String {
+    let digits = number.unsigned_abs().to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3 + 1);
+    if number < 0 {
+        text.push('-');
+    }
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Returns a number and its noun, e.g. "1 value", "3 values".
+pub(crate) fn count(count: i64, one: &str, many: &str) -> String {
+    format!("{} {}", number(count), if count == 1 { one } else { many })
+}
+
+/// Returns what people call the records of an object.
+pub(crate) fn object(object: SalesforceObject) -> &'static str {
+    match object {
+        SalesforceObject::Account => "Accounts",
+        SalesforceObject::Contact => "Contacts",
+        SalesforceObject::Lead => "Leads",
+        SalesforceObject::Unspecified => "Other records",
+    }
+}
+
+/// Returns the name of a plan.
+pub(crate) fn plan(plan: Plan) -> &'static str {
+    match plan {
+        Plan::Starter => "Starter",
+        Plan::Pro => "Pro",
+        Plan::Business => "Business",
+        Plan::Unspecified => "unknown",
+    }
+}
+
+/// Returns a state as `data-state` and metrics write it.
+pub(crate) fn state(state: SyncState) -> &'static str {
+    match state {
+        SyncState::Unspecified => "unknown",
+        SyncState::PlanRequired => "plan_required",
+        SyncState::NotConnected => "not_connected",
+        SyncState::Disconnected => "disconnected",
+        SyncState::Connecting => "connecting",
+        SyncState::AuthRevoked => "auth_revoked",
+        SyncState::QuotaExhausted => "quota_exhausted",
+        SyncState::FirstSync => "first_sync",
+        SyncState::Degraded => "degraded",
+        SyncState::Healthy => "healthy",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_separators_and_nouns_a_plural() {
+        assert_eq!(number(0), "0");
+        assert_eq!(number(999), "999");
+        assert_eq!(number(1_000), "1,000");
+        assert_eq!(number(-1_234_567), "-1,234,567");
+        assert_eq!(count(1, "value", "values"), "1 value");
+        assert_eq!(count(1_200, "value", "values"), "1,200 values");
+    }
+}

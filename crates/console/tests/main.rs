@@ -1,0 +1,12 @@
+//! The console as a browser meets it: the real process, the real services behind it, a simulated Salesforce.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod browser;
+mod connecting;
+mod guarding;
+mod oidc;
+mod provider;
+mod signing_in;
+mod statuses;
+mod world;
