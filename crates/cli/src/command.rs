@@ -9,7 +9,9 @@ use clap::{Parser, Subcommand};
 use crate::argument::{self, StartDate};
 use crate::failure::{Exit, Failure};
 use crate::session::{Global, Session, remark, say};
-use crate::{connection, contacts, customers, mapping, parked, replay, run, status, values, workspace};
+use crate::{
+    access, connection, contacts, customers, estimate, history, mapping, parked, replay, run, status, values, workspace,
+};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -53,8 +55,16 @@ enum Command {
         #[arg(value_parser = argument::start_date)]
         start_date: StartDate,
     },
+    /// Show what the integration user may read, and what is lost without the rest.
+    Access(access::Access),
+    /// Show the fields of a Salesforce object with what the newest records hold in them.
+    Fields(access::Fields),
+    /// Show what the first load would cost from each of some start dates.
+    Estimate(estimate::Command),
     /// Show the state of the sync.
     Status(status::Command),
+    /// Show what was written, hour by hour.
+    History(history::Command),
     /// List, show and cancel runs.
     #[command(subcommand)]
     Runs(run::Command),
@@ -109,6 +119,10 @@ async fn dispatch(session: &Session, command: Command) -> Result<Exit, Failure> 
         Command::Connection(command) => connection::run(session, command).await,
         Command::Disconnect(disconnect) => connection::disconnect(session, disconnect).await,
         Command::StartDate { start_date } => connection::move_start_date(session, start_date).await,
+        Command::Access(command) => access::access(session, command).await,
+        Command::Fields(command) => access::fields(session, command).await,
+        Command::Estimate(command) => estimate::run(session, command).await,
+        Command::History(command) => history::run(session, command).await,
         Command::Status(command) => status::run(session, command).await,
         Command::Runs(command) => run::run(session, command).await,
         Command::Resync(resync) => run::resync(session, resync).await,

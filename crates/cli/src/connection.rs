@@ -5,6 +5,7 @@ mod authorize;
 use clap::{Args, Subcommand, ValueEnum};
 use contract::auth::v1 as wire;
 use contract::convert::to_wire_time;
+use contract::writer::v1 as writer;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -13,7 +14,7 @@ use crate::failure::{Exit, Failure};
 use crate::first_sync::{self, FirstSync};
 use crate::session::{Answer, Party, Session, remark};
 use crate::table::{Table, or_dash, printable, yes};
-use crate::wire::{UNKNOWN, moment, some};
+use crate::wire::{UNKNOWN, kind_word, moment, some};
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
@@ -57,8 +58,11 @@ pub(crate) struct Disconnect {
     /// Also remove the customers and contacts that came from Salesforce.
     #[arg(long)]
     purge: bool,
+    /// Show what a disconnect would leave, and change nothing.
+    #[arg(long)]
+    preview: bool,
     /// Confirm.
-    #[arg(long, required = true)]
+    #[arg(long, required_unless_present = "preview")]
     yes: bool,
     /// Who disconnects.
     #[arg(long, env = "USER", hide_env_values = true, default_value = "lanesync")]
@@ -111,6 +115,12 @@ pub(crate) async fn connect(session: &Session, connect: Connect) -> Result<Exit,
 }
 
 pub(crate) async fn disconnect(session: &Session, disconnect: Disconnect) -> Result<Exit, Failure> {
+    if disconnect.preview {
+        let request = writer::PreviewDisconnectRequest { workspace_id: session.workspace()? };
+        let left = session.ask(Party::Writer, session.standing()?.preview_disconnect(request)).await?;
+        session.show(&Left::from(left))?;
+        return Ok(Exit::Done);
+    }
     let request = wire::DisconnectConnectionRequest {
         workspace_id: session.workspace()?,
         purge: disconnect.purge,
@@ -193,6 +203,53 @@ impl Answer for Connection {
         table.fact("syncs as", text(&self.salesforce_username));
         table.fact("ended", self.ended_at.map(|at| at.to_string()).unwrap_or_default());
         table.text()
+    }
+}
+
+/// What a disconnect would leave.
+#[derive(Debug, Serialize)]
+struct Left {
+    customers: i64,
+    contacts: i64,
+    unlocks: Vec<Unlock>,
+    parked: i64,
+}
+
+/// A field that would become editable.
+#[derive(Debug, Serialize)]
+struct Unlock {
+    kind: &'static str,
+    field: String,
+    source: String,
+}
+
+impl From<writer::DisconnectPreview> for Left {
+    fn from(left: writer::DisconnectPreview) -> Self {
+        let unlock = |lock: contract::event::v1::LockedField| Unlock {
+            kind: kind_word(lock.kind),
+            field: lock.field,
+            source: lock.source,
+        };
+        Self {
+            customers: left.customers,
+            contacts: left.contacts,
+            unlocks: left.unlocks.into_iter().map(unlock).collect(),
+            parked: left.parked,
+        }
+    }
+}
+
+impl Answer for Left {
+    fn text(&self) -> String {
+        let mut table = Table::new(["unlocks", "of", "fed until then by"]);
+        for unlock in &self.unlocks {
+            table.row([unlock.field.clone(), unlock.kind.to_owned(), unlock.source.clone()]);
+        }
+        let Self { customers, contacts, parked, .. } = self;
+        format!(
+            "{customers} customers and {contacts} contacts stay; {parked} parked records are forgotten\n\n{}",
+            table.text()
+        )
     }
 }
 

@@ -5,9 +5,11 @@ use contract::writer::v1 as wire;
 use domain::{Kind, LaneId};
 use serde::Serialize;
 
+use crate::customers::Narrowed;
 use crate::failure::{Exit, Failure};
 use crate::row::{Change, Named, New, Row};
 use crate::session::{Answer, Party, Session};
+use crate::story::{self, Why};
 use crate::table::{Table, or_dash};
 use crate::wire::some;
 
@@ -21,6 +23,8 @@ pub(crate) enum Command {
         #[arg(value_parser = Named::parse)]
         id: Named,
     },
+    /// Tell why a field of a contact is what it is: Salesforce field, raw value, when read, by which run.
+    Why(Why),
     /// Change fields of a contact; all or nothing.
     Set(Change),
     /// Make a contact by hand; Salesforce never touches it.
@@ -50,12 +54,21 @@ pub(crate) struct List {
     /// Go on where an earlier answer ended.
     #[arg(long, default_value = "", hide_default_value = true)]
     page_token: String,
+    #[command(flatten)]
+    more: Narrowed,
 }
 
 pub(crate) async fn run(session: &Session, command: Command) -> Result<Exit, Failure> {
     match command {
         Command::List(list) => session.show(&page(session, list).await?)?,
         Command::Get { id } => session.show(&Contact::from(find(session, id).await?))?,
+        Command::Why(why) => {
+            let salesforce_id = match why.id.clone() {
+                Named::Salesforce(id) => id.as_str().to_owned(),
+                by_id @ Named::Lane(_) => find(session, by_id).await?.salesforce.ok_or_else(story::made_by_hand)?.id,
+            };
+            return story::tell(session, salesforce_id, why).await;
+        }
         Command::Set(change) => {
             let fields = change.values(session, Kind::Contact).await?;
             let update_mask = Some(change.mask());
@@ -86,6 +99,7 @@ async fn find(session: &Session, named: Named) -> Result<wire::Contact, Failure>
 }
 
 async fn page(session: &Session, list: List) -> Result<Contacts, Failure> {
+    let (filter, order, count_total) = list.more.into_parts();
     let request = wire::ListContactsRequest {
         workspace_id: session.workspace()?,
         page_size: list.limit,
@@ -93,10 +107,14 @@ async fn page(session: &Session, list: List) -> Result<Contacts, Failure> {
         customer_id: list.customer.map(|id| id.to_string()).unwrap_or_default(),
         search: list.search,
         show_archived: list.archived,
+        source: wire::RecordSource::Unspecified as i32,
+        filter,
+        order,
+        count_total,
     };
     let page = session.ask(Party::Writer, session.customers()?.list_contacts(request)).await?;
     let contacts = page.contacts.into_iter().map(Contact::from).collect();
-    Ok(Contacts { contacts, next_page_token: some(page.next_page_token) })
+    Ok(Contacts { contacts, next_page_token: some(page.next_page_token), total_size: page.total_size })
 }
 
 /// A contact.
@@ -124,6 +142,9 @@ impl Answer for Contact {
 struct Contacts {
     contacts: Vec<Contact>,
     next_page_token: Option<String>,
+    /// Only with --count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total_size: Option<i64>,
 }
 
 impl Answer for Contacts {
@@ -134,6 +155,7 @@ impl Answer for Contacts {
             table.row([row.id.clone(), name, email, title, or_dash(customer_id.as_ref()), row.origin()]);
         }
         let more = self.next_page_token.as_ref().map(|token| format!("more: --page-token {token}"));
-        [Some(table.text()), more].into_iter().flatten().collect::<Vec<_>>().join("\n\n")
+        let total = self.total_size.map(|total| format!("{total} in all"));
+        [Some(table.text()), total, more].into_iter().flatten().collect::<Vec<_>>().join("\n\n")
     }
 }

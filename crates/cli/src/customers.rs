@@ -9,6 +9,7 @@ use crate::erase::{self, Erase};
 use crate::failure::{Exit, Failure};
 use crate::row::{Change, Named, New, Row};
 use crate::session::{Answer, Party, Session};
+use crate::story::{self, Why};
 use crate::table::{Table, or_dash};
 use crate::wire::some;
 
@@ -22,6 +23,8 @@ pub(crate) enum Command {
         #[arg(value_parser = Named::parse)]
         id: Named,
     },
+    /// Tell why a field of a customer is what it is: Salesforce field, raw value, when read, by which run.
+    Why(Why),
     /// Change fields of a customer; all or nothing.
     Set(Change),
     /// Make a customer by hand; Salesforce never touches it.
@@ -47,6 +50,66 @@ pub(crate) struct List {
     /// Go on where an earlier answer ended.
     #[arg(long, default_value = "", hide_default_value = true)]
     page_token: String,
+    #[command(flatten)]
+    more: Narrowed,
+}
+
+/// What listed rows must have, and their order.
+#[derive(Args, Debug)]
+pub(crate) struct Narrowed {
+    /// Only with this status (option key); may be given several times.
+    #[arg(long = "status")]
+    statuses: Vec<String>,
+    /// Only with this tier (option key); may be given several times.
+    #[arg(long = "tier")]
+    tiers: Vec<String>,
+    /// Only with a picklist value without mapping in a locked field.
+    #[arg(long)]
+    unmapped: bool,
+    /// Only with a parked record behind the row.
+    #[arg(long)]
+    parked: bool,
+    /// Only archived ones.
+    #[arg(long)]
+    archived_only: bool,
+    /// Order of the rows.
+    #[arg(long, value_enum, default_value_t = Order::Id)]
+    order: Order,
+    /// Also count every row that passes.
+    #[arg(long)]
+    count: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Order {
+    /// By id.
+    Id,
+    /// By name.
+    Name,
+    /// Highest ARR first; customers only.
+    Arr,
+    /// Newest change first.
+    Updated,
+}
+
+impl Narrowed {
+    /// Returns filter, order and whether to count.
+    pub(crate) fn into_parts(self) -> (Option<wire::RowFilter>, i32, bool) {
+        let order = match self.order {
+            Order::Id => wire::ListOrder::Id,
+            Order::Name => wire::ListOrder::Name,
+            Order::Arr => wire::ListOrder::Arr,
+            Order::Updated => wire::ListOrder::Updated,
+        };
+        let filter = wire::RowFilter {
+            statuses: self.statuses,
+            tiers: self.tiers,
+            unmapped_only: self.unmapped,
+            parked_only: self.parked,
+            archived_only: self.archived_only,
+        };
+        (Some(filter), order as i32, self.count)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -70,6 +133,13 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<Exit, Fai
     match command {
         Command::List(list) => session.show(&page(session, list).await?)?,
         Command::Get { id } => session.show(&Customer::from(find(session, id).await?))?,
+        Command::Why(why) => {
+            let salesforce_id = match why.id.clone() {
+                Named::Salesforce(id) => id.as_str().to_owned(),
+                by_id @ Named::Lane(_) => find(session, by_id).await?.salesforce.ok_or_else(story::made_by_hand)?.id,
+            };
+            return story::tell(session, salesforce_id, why).await;
+        }
         Command::Set(change) => {
             let fields = change.values(session, Kind::Account).await?;
             let update_mask = Some(change.mask());
@@ -101,6 +171,7 @@ async fn find(session: &Session, named: Named) -> Result<wire::Customer, Failure
 
 async fn page(session: &Session, list: List) -> Result<Customers, Failure> {
     let source = list.source.map_or(wire::RecordSource::Unspecified, wire::RecordSource::from);
+    let (filter, order, count_total) = list.more.into_parts();
     let request = wire::ListCustomersRequest {
         workspace_id: session.workspace()?,
         page_size: list.limit,
@@ -108,10 +179,13 @@ async fn page(session: &Session, list: List) -> Result<Customers, Failure> {
         search: list.search,
         show_archived: list.archived,
         source: source as i32,
+        filter,
+        order,
+        count_total,
     };
     let page = session.ask(Party::Writer, session.customers()?.list_customers(request)).await?;
     let customers = page.customers.into_iter().map(Customer::from).collect();
-    Ok(Customers { customers, next_page_token: some(page.next_page_token) })
+    Ok(Customers { customers, next_page_token: some(page.next_page_token), total_size: page.total_size })
 }
 
 /// A customer.
@@ -137,6 +211,9 @@ impl Answer for Customer {
 struct Customers {
     customers: Vec<Customer>,
     next_page_token: Option<String>,
+    /// Only with --count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total_size: Option<i64>,
 }
 
 impl Answer for Customers {
@@ -147,7 +224,8 @@ impl Answer for Customers {
             table.row([row.id.clone(), name, arr, tier, status, row.origin()]);
         }
         let more = self.next_page_token.as_ref().map(|token| format!("more: --page-token {token}"));
-        [Some(table.text()), more].into_iter().flatten().collect::<Vec<_>>().join("\n\n")
+        let total = self.total_size.map(|total| format!("{total} in all"));
+        [Some(table.text()), total, more].into_iter().flatten().collect::<Vec<_>>().join("\n\n")
     }
 }
 

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod access;
 mod argument;
 mod callback;
 mod command;
@@ -7,8 +8,10 @@ mod connection;
 mod contacts;
 mod customers;
 mod erase;
+mod estimate;
 mod failure;
 mod first_sync;
+mod history;
 mod lane_field;
 mod mapping;
 mod parked;
@@ -19,6 +22,7 @@ mod row;
 mod run;
 mod session;
 mod status;
+mod story;
 mod table;
 mod value;
 mod values;

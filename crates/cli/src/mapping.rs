@@ -1,11 +1,12 @@
 //! Field mappings: which Salesforce field feeds which Lane field.
 
+pub(crate) mod record;
 mod source;
 
 use clap::{Args, Subcommand};
 use contract::common::v1::{FieldType as WireFieldType, RecordKind};
 use contract::mapper::v1 as wire;
-use domain::{FieldType, Kind};
+use domain::{FieldType, Kind, SalesforceId};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -28,7 +29,15 @@ pub(crate) enum Command {
     /// Change the mapping of a kind; rows that are not named stay.
     Set(Change),
     /// Show what a change would do, with exact counts, and change nothing.
-    Preview(Change),
+    Preview {
+        #[command(flatten)]
+        change: Change,
+        /// Show this record before and after instead: its Salesforce id.
+        #[arg(long)]
+        record: Option<SalesforceId>,
+    },
+    /// List every value in Lane that a change would overwrite: in fields that nothing feeds today.
+    Overwrites(Change),
     /// Suggest Salesforce fields for Lane fields.
     Suggest {
         /// account or contact.
@@ -101,7 +110,15 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<Exit, Fai
     match command {
         Command::Show { kind } => session.show(&Mapping::from(current(session, kind).await?))?,
         Command::Set(change) => session.show(&apply(session, change, false).await?)?,
-        Command::Preview(change) => session.show(&apply(session, change, true).await?)?,
+        Command::Preview { change, record: None } => session.show(&apply(session, change, true).await?)?,
+        Command::Preview { change, record: Some(id) } => {
+            let entries = proposed(session, &change).await?;
+            session.show(&record::preview(session, &id, entries).await?)?;
+        }
+        Command::Overwrites(change) => {
+            let entries = proposed(session, &change).await?;
+            session.show(&record::overwrites(session, change.kind, entries).await?)?;
+        }
         Command::Suggest { kind, apply: true } => {
             let existing = current(session, kind).await?;
             let (suggestions, applied) = adopt_suggestions(session, kind, existing).await?;
@@ -181,6 +198,11 @@ async fn apply(session: &Session, change: Change, validate_only: bool) -> Result
     let existing = current(session, change.kind).await?;
     let entries = changed(existing.entries, &change.rows, &change.unmap)?;
     update(session, change.kind, entries, change.etag.unwrap_or(existing.etag), validate_only).await
+}
+
+/// Returns the whole mapping as it would be after a change.
+async fn proposed(session: &Session, change: &Change) -> Result<Vec<wire::FieldMappingEntry>, Failure> {
+    changed(current(session, change.kind).await?.entries, &change.rows, &change.unmap)
 }
 
 async fn update(

@@ -13,7 +13,7 @@ use crate::failure::{Exit, Failure};
 use crate::run::Run;
 use crate::session::{Answer, Party, Session};
 use crate::table::{Table, counted, or_dash};
-use crate::wire::{moment, object_word, some};
+use crate::wire::{UNKNOWN, moment, object_word, some};
 
 /// How many records one call reads again.
 const REFETCH: usize = 10_000;
@@ -28,7 +28,11 @@ pub(crate) enum Command {
         /// Go on where an earlier answer ended.
         #[arg(long, default_value = "", hide_default_value = true)]
         page_token: String,
+        #[command(flatten)]
+        group: GroupChoice,
     },
+    /// Group parked records by reason, object and field, with what to do about each.
+    Groups,
     /// Read parked records from Salesforce once more: those named, those of an object, or all.
     Requeue(Requeue),
 }
@@ -41,13 +45,45 @@ pub(crate) struct Requeue {
     /// Only these Salesforce ids.
     #[arg(requires = "object")]
     ids: Vec<SalesforceId>,
+    #[command(flatten)]
+    group: GroupChoice,
+}
+
+/// Names a group as `parked groups` shows it.
+#[derive(Args, Debug)]
+pub(crate) struct GroupChoice {
+    /// Only the group with this reason; needs --group-object.
+    #[arg(long = "group-reason", requires = "group_object")]
+    group_reason: Option<String>,
+    /// Object of the group.
+    #[arg(long = "group-object", requires = "group_reason", value_parser = argument::object)]
+    group_object: Option<Object>,
+    /// Field of the group; empty for groups without one.
+    #[arg(long = "group-field", requires = "group_reason", default_value = "", hide_default_value = true)]
+    group_field: String,
+}
+
+impl GroupChoice {
+    fn key(self) -> Option<wire::ParkedGroupKey> {
+        let (code, object) = self.group_reason.zip(self.group_object)?;
+        Some(wire::ParkedGroupKey { code, object: SalesforceObject::from(object) as i32, field: self.group_field })
+    }
 }
 
 pub(crate) async fn run(session: &Session, command: Command) -> Result<Exit, Failure> {
     match command {
-        Command::List { limit, page_token } => {
-            let request =
-                wire::ListParkedRecordsRequest { workspace_id: session.workspace()?, page_size: limit, page_token };
+        Command::Groups => {
+            let request = wire::GroupParkedRecordsRequest { workspace_id: session.workspace()? };
+            let answer = session.ask(Party::Writer, session.parked()?.group_parked_records(request)).await?;
+            session.show(&Groups { groups: answer.groups.into_iter().map(Group::from).collect() })?;
+        }
+        Command::List { limit, page_token, group } => {
+            let request = wire::ListParkedRecordsRequest {
+                workspace_id: session.workspace()?,
+                page_size: limit,
+                page_token,
+                group: group.key(),
+            };
             let page = session.ask(Party::Writer, session.parked()?.list_parked_records(request)).await?;
             let records = page.records.into_iter().map(ParkedRecord::from).collect();
             session.show(&Parked { records, next_page_token: some(page.next_page_token) })?;
@@ -63,6 +99,7 @@ async fn requeue(session: &Session, asked: Requeue) -> Result<Requeued, Failure>
         workspace_id: session.workspace()?,
         object: asked.object.map_or(SalesforceObject::Unspecified, SalesforceObject::from) as i32,
         ids: asked.ids.iter().map(|id| id.as_str().to_owned()).collect(),
+        group: asked.group.key(),
     };
     let marked = session.ask(Party::Writer, session.parked()?.requeue_parked_records(request)).await?.records;
     let mut runs = Vec::new();
@@ -150,6 +187,78 @@ impl Answer for Parked {
         }
         let more = self.next_page_token.as_ref().map(|token| format!("more: --page-token {token}"));
         [Some(table(&self.records)), more].into_iter().flatten().collect::<Vec<_>>().join("\n\n")
+    }
+}
+
+/// Parked records with the same reason.
+#[derive(Debug, Serialize)]
+struct Group {
+    code: String,
+    object: &'static str,
+    field: Option<String>,
+    title: String,
+    remedy: String,
+    fixer: &'static str,
+    count: i64,
+    requeued: i64,
+    oldest_parked_at: Option<Timestamp>,
+    newest_parked_at: Option<Timestamp>,
+    samples: Vec<ParkedRecord>,
+}
+
+fn fixer_word(number: i32) -> &'static str {
+    match wire::Fixer::try_from(number) {
+        Ok(wire::Fixer::SalesforceUser) => "salesforce_user",
+        Ok(wire::Fixer::SalesforceAdmin) => "salesforce_admin",
+        Ok(wire::Fixer::WorkspaceAdmin) => "workspace_admin",
+        Ok(wire::Fixer::Support) => "support",
+        Ok(wire::Fixer::Unspecified) | Err(_) => UNKNOWN,
+    }
+}
+
+impl From<wire::ParkedGroup> for Group {
+    fn from(group: wire::ParkedGroup) -> Self {
+        let key = group.key.unwrap_or_default();
+        Self {
+            code: key.code,
+            object: object_word(key.object),
+            field: some(key.field),
+            fixer: fixer_word(group.fixer),
+            oldest_parked_at: moment(group.oldest_park_time.as_ref()),
+            newest_parked_at: moment(group.newest_park_time.as_ref()),
+            title: group.title,
+            remedy: group.remedy,
+            count: group.count,
+            requeued: group.requeued,
+            samples: group.samples.into_iter().map(ParkedRecord::from).collect(),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Groups {
+    groups: Vec<Group>,
+}
+
+impl Answer for Groups {
+    fn text(&self) -> String {
+        if self.groups.is_empty() {
+            return "no parked records".to_owned();
+        }
+        let mut table = Table::new(["records", "reason", "object", "field", "what", "who", "newest"]);
+        for group in &self.groups {
+            table.row([
+                group.count.to_string(),
+                group.code.clone(),
+                group.object.to_owned(),
+                or_dash(group.field.as_ref()),
+                group.title.clone(),
+                group.fixer.to_owned(),
+                or_dash(group.newest_parked_at.as_ref()),
+            ]);
+        }
+        let remedies = self.groups.iter().map(|group| format!("{}: {}", group.code, group.remedy));
+        [table.text(), remedies.collect::<Vec<_>>().join("\n")].join("\n\n")
     }
 }
 

@@ -3,6 +3,7 @@
 use contract::mapper::v1 as wire;
 use serde::Serialize;
 
+use crate::mapping::record::{Overwrite, overwrite_table};
 use crate::table::{Table, or_dash};
 use crate::value::{Shown, shown};
 use crate::wire::object_word;
@@ -17,6 +18,9 @@ pub(crate) struct Preview {
     would_unlock: Vec<String>,
     unread_fields: Vec<UnreadField>,
     samples: Vec<Sample>,
+    /// Nothing when it was not counted: saves and value mappings do not ask.
+    would_overwrite: Option<i64>,
+    overwritten_samples: Vec<Overwrite>,
 }
 
 #[derive(Debug, Serialize)]
@@ -59,6 +63,8 @@ impl From<wire::MappingPreview> for Preview {
             would_unlock: preview.would_unlock,
             unread_fields: unread_fields.collect(),
             samples: samples.collect(),
+            would_overwrite: preview.would_overwrite,
+            overwritten_samples: preview.overwritten_samples.into_iter().map(Overwrite::from).collect(),
         }
     }
 }
@@ -70,6 +76,7 @@ impl Preview {
         facts.fact("records touched", self.touched);
         facts.fact("records changed", self.changed);
         facts.fact("values left unmapped", self.would_open);
+        facts.fact("values overwritten", self.would_overwrite.map(|count| count.to_string()).unwrap_or_default());
         facts.fact("locks", self.would_lock.join(", "));
         facts.fact("unlocks", self.would_unlock.join(", "));
         let mut parts = vec![facts.text()];
@@ -88,6 +95,9 @@ impl Preview {
                 table.row([sample.id.clone(), sample.field.clone(), before, after]);
             }
             parts.push(table.text());
+        }
+        if !self.overwritten_samples.is_empty() {
+            parts.push(overwrite_table(&self.overwritten_samples));
         }
         parts.join("\n\n")
     }

@@ -362,10 +362,13 @@ impl Answer for Runs {
 
 /// What a run would cost.
 #[derive(Debug, Serialize)]
-struct Estimate {
+pub(crate) struct Estimate {
     objects: Vec<ObjectEstimate>,
     api_calls: i64,
     duration_seconds: Option<i64>,
+    shortest_seconds: Option<i64>,
+    longest_seconds: Option<i64>,
+    rate_measured: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -374,6 +377,8 @@ struct ObjectEstimate {
     records: i64,
     api_calls: i64,
     path: Option<String>,
+    /// Why nothing was counted.
+    reason: Option<String>,
 }
 
 impl From<wire::SyncEstimate> for Estimate {
@@ -383,11 +388,15 @@ impl From<wire::SyncEstimate> for Estimate {
             records: object.records,
             api_calls: object.api_calls,
             path: some(object.path),
+            reason: some(object.reason),
         });
         Self {
             objects: objects.collect(),
             api_calls: estimate.api_calls,
             duration_seconds: seconds(estimate.duration.as_ref()),
+            shortest_seconds: seconds(estimate.shortest.as_ref()),
+            longest_seconds: seconds(estimate.longest.as_ref()),
+            rate_measured: estimate.rate_measured,
         }
     }
 }
@@ -396,10 +405,13 @@ impl Answer for Estimate {
     fn text(&self) -> String {
         let mut table = Table::new(["object", "records", "calls", "by"]);
         for object in &self.objects {
-            let by = or_dash(object.path.as_ref());
+            let by = or_dash(object.reason.as_ref().or(object.path.as_ref()));
             table.row([object.object.to_owned(), object.records.to_string(), object.api_calls.to_string(), by]);
         }
-        let time = self.duration_seconds.map_or_else(String::new, |seconds| format!(", about {seconds} s"));
+        let time = match (self.shortest_seconds, self.longest_seconds) {
+            (Some(shortest), Some(longest)) => format!(", {shortest} to {longest} s"),
+            _ => self.duration_seconds.map_or_else(String::new, |seconds| format!(", about {seconds} s")),
+        };
         format!("{}\nin all {} Salesforce calls{time}", table.text(), self.api_calls)
     }
 }

@@ -5,11 +5,15 @@ use std::io::Write;
 use clap::Args;
 use contract::auth::v1::connection_service_client::ConnectionServiceClient;
 use contract::auth::v1::workspace_service_client::WorkspaceServiceClient;
+use contract::extractor::v1::access_service_client::AccessServiceClient;
 use contract::extractor::v1::schema_service_client::SchemaServiceClient;
 use contract::extractor::v1::sync_service_client::SyncServiceClient;
 use contract::mapper::v1::mapping_service_client::MappingServiceClient;
+use contract::mapper::v1::record_service_client::RecordServiceClient;
 use contract::writer::v1::customer_service_client::CustomerServiceClient;
+use contract::writer::v1::history_service_client::HistoryServiceClient;
 use contract::writer::v1::parked_service_client::ParkedServiceClient;
+use contract::writer::v1::standing_service_client::StandingServiceClient;
 use domain::WorkspaceId;
 use serde::Serialize;
 use service::grpc::{Peer, peer};
@@ -172,6 +176,16 @@ impl Session {
         self.channel(Party::Extractor).map(SchemaServiceClient::new)
     }
 
+    /// Returns a client of what the integration user may read.
+    pub(crate) fn access(&self) -> Result<AccessServiceClient<Peer>, Failure> {
+        self.channel(Party::Extractor).map(AccessServiceClient::new)
+    }
+
+    /// Returns a client of the mapper's records.
+    pub(crate) fn records(&self) -> Result<RecordServiceClient<Peer>, Failure> {
+        self.channel(Party::Mapper).map(RecordServiceClient::new)
+    }
+
     /// Returns a client of the mapper.
     pub(crate) fn mappings(&self) -> Result<MappingServiceClient<Peer>, Failure> {
         self.channel(Party::Mapper).map(MappingServiceClient::new)
@@ -180,6 +194,16 @@ impl Session {
     /// Returns a client of the writer's customers.
     pub(crate) fn customers(&self) -> Result<CustomerServiceClient<Peer>, Failure> {
         self.channel(Party::Writer).map(CustomerServiceClient::new)
+    }
+
+    /// Returns a client of what stands in Lane.
+    pub(crate) fn standing(&self) -> Result<StandingServiceClient<Peer>, Failure> {
+        self.channel(Party::Writer).map(StandingServiceClient::new)
+    }
+
+    /// Returns a client of what was written when.
+    pub(crate) fn history(&self) -> Result<HistoryServiceClient<Peer>, Failure> {
+        self.channel(Party::Writer).map(HistoryServiceClient::new)
     }
 
     /// Returns a client of the writer's parked records.

@@ -93,6 +93,25 @@ struct Status {
     not_visible_records: i64,
     records_per_second: f64,
     eta_seconds: Option<i64>,
+    state_since: Option<Timestamp>,
+    reasons: Vec<String>,
+    plan: Option<&'static str>,
+    connected: bool,
+    last_change_at: Option<Timestamp>,
+    last_day: Option<DayCounts>,
+    wait_until: Option<Timestamp>,
+    poll_interval_seconds: Option<i64>,
+    own_calls_limit: Option<i64>,
+}
+
+/// What became of records in the hour in hand and the 24 before it.
+#[derive(Debug, Serialize)]
+struct DayCounts {
+    created: i64,
+    updated: i64,
+    unchanged: i64,
+    deleted: i64,
+    rejected: i64,
 }
 
 #[derive(Debug, Serialize)]
@@ -137,6 +156,21 @@ impl From<wire::SyncStatus> for Status {
             parked_records: status.parked_records,
             not_visible_records: status.not_visible_records,
             records_per_second: status.records_per_second,
+            state_since: moment(status.state_since.as_ref()),
+            reasons: status.reasons,
+            plan: contract::convert::plan(status.plan).ok().map(domain::Plan::token),
+            connected: status.connected,
+            last_change_at: moment(status.last_change_time.as_ref()),
+            last_day: status.last_day.map(|day| DayCounts {
+                created: day.created,
+                updated: day.updated,
+                unchanged: day.unchanged,
+                deleted: day.deleted,
+                rejected: day.rejected,
+            }),
+            wait_until: moment(status.wait_until_time.as_ref()),
+            poll_interval_seconds: seconds(status.poll_interval.as_ref()),
+            own_calls_limit: status.own_calls_limit,
         }
     }
 }
@@ -170,12 +204,22 @@ impl Answer for Status {
     fn text(&self) -> String {
         let mut facts = Table::facts();
         facts.fact("state", self.headline());
+        facts.fact("since", self.state_since.map(|at| at.to_string()).unwrap_or_default());
+        facts.fact("to look at", self.reasons.join(", "));
+        facts.fact("last change", or_dash(self.last_change_at.as_ref()));
         facts.fact("last success", or_dash(self.last_success_at.as_ref()));
         facts.fact("next run", or_dash(self.next_run_at.as_ref()));
         facts.fact("unmapped values", self.unmapped_values);
         facts.fact("parked records", self.parked_records);
         facts.fact("hidden records", self.not_visible_records);
         facts.fact("calls, ours, 24 h", self.api_calls_used);
+        facts.fact("our limit", self.own_calls_limit.map(|limit| limit.to_string()).unwrap_or_default());
+        if let Some(day) = &self.last_day {
+            let DayCounts { created, updated, unchanged, deleted, rejected } = day;
+            let counts = [(created, "created"), (updated, "updated"), (unchanged, "unchanged"), (deleted, "deleted")];
+            let counts = counts.into_iter().chain([(rejected, "rejected")]);
+            facts.fact("24 h", counts.map(|(count, word)| format!("{count} {word}")).collect::<Vec<_>>().join(", "));
+        }
         let (used, limit) = (or_dash(self.org_calls_used.as_ref()), or_dash(self.org_calls_limit.as_ref()));
         facts.fact("calls, org", format!("{used} of {limit}"));
         let mut parts = vec![facts.text()];

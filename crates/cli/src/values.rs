@@ -227,6 +227,10 @@ struct PicklistValue {
     first_seen_at: Option<Timestamp>,
     last_seen_at: Option<Timestamp>,
     arr: Vec<Money>,
+    lead_record_count: i64,
+    customer_count: i64,
+    never_used: bool,
+    suggested_option: Option<String>,
 }
 
 impl From<wire::ValueMapping> for PicklistValue {
@@ -249,6 +253,10 @@ impl From<wire::ValueMapping> for PicklistValue {
             active: value.active,
             record_count: value.record_count,
             arr: value.arr.into_iter().map(Money::from).collect(),
+            lead_record_count: value.lead_record_count,
+            customer_count: value.customer_count,
+            never_used: value.never_used,
+            suggested_option: some(value.suggested_option),
         }
     }
 }

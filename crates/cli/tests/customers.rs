@@ -117,7 +117,8 @@ async fn a_customer_is_found_by_its_salesforce_id() {
 #[tokio::test]
 async fn customers_are_listed_for_people_and_for_programs() {
     let services = Scripted::start().await;
-    let page = wire::ListCustomersResponse { customers: vec![customer()], next_page_token: "n".into() };
+    let page =
+        wire::ListCustomersResponse { customers: vec![customer()], next_page_token: "n".into(), total_size: None };
     services.always("list_customers", page);
     let people = lanesync(&services, &["customers", "list", "--search", "ac", "--source", "salesforce"]).await;
     let row = format!("{CUSTOMER}  Acme  1200.50 EUR  -     -       account {RECORD}");

@@ -5,6 +5,7 @@
 mod connecting;
 mod customers;
 mod exit_codes;
+mod insight;
 mod mapping;
 mod program;
 mod scripted;

@@ -73,6 +73,7 @@ async fn setting_rows_keeps_the_others_and_guards_against_a_save_in_between() {
             "touched": 40, "changed": 4, "would_open": 0, "would_lock": ["arr"], "would_unlock": ["phone"],
             "unread_fields": [{"object": "account", "path": "ARR__c", "records": 40, "api_calls": 2}],
             "samples": [{"object": "account", "id": "001000000000001AAA", "field": "phone", "before": "1", "after": null}],
+            "would_overwrite": null, "overwritten_samples": [],
         })
     );
     let asked = services.asked::<wire::UpdateFieldMappingRequest>("update_field_mapping");
@@ -216,7 +217,8 @@ async fn unmapped_values_come_with_their_numbers() {
     let value = json!({
         "kind": "account", "field": "tier", "id": "u1", "value": "Bronze", "decision": "open", "option": null,
         "label": null, "origins": ["account"], "active": true, "record_count": 12, "first_seen_at": null,
-        "last_seen_at": null, "arr": [{"amount": "100.50", "currency": "EUR"}],
+        "last_seen_at": null, "arr": [{"amount": "100.50", "currency": "EUR"}], "lead_record_count": 0, "customer_count": 0,
+        "never_used": false, "suggested_option": null,
     });
     assert_eq!(ended.json(), json!({"count": 1, "values": [value]}));
     let people = lanesync(&services, &["unmapped"]).await;

@@ -5,9 +5,14 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use contract::auth::v1::{self as auth, connection_service_server as connections, workspace_service_server as spaces};
-use contract::extractor::v1::{self as extractor, schema_service_server as schemas, sync_service_server as syncs};
-use contract::mapper::v1::{self as mapper, mapping_service_server as mappings};
-use contract::writer::v1::{self as writer, customer_service_server as rows, parked_service_server as parking};
+use contract::extractor::v1::{
+    self as extractor, access_service_server as access, schema_service_server as schemas, sync_service_server as syncs,
+};
+use contract::mapper::v1::{self as mapper, mapping_service_server as mappings, record_service_server as records};
+use contract::writer::v1::{
+    self as writer, customer_service_server as rows, history_service_server as history,
+    parked_service_server as parking, standing_service_server as standing,
+};
 use prost::Message;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -50,6 +55,10 @@ impl Scripted {
             .add_service(connections::ConnectionServiceServer::new(script.clone()))
             .add_service(schemas::SchemaServiceServer::new(script.clone()))
             .add_service(syncs::SyncServiceServer::new(script.clone()))
+            .add_service(access::AccessServiceServer::new(script.clone()))
+            .add_service(records::RecordServiceServer::new(script.clone()))
+            .add_service(standing::StandingServiceServer::new(script.clone()))
+            .add_service(history::HistoryServiceServer::new(script.clone()))
             .add_service(mappings::MappingServiceServer::new(script.clone()))
             .add_service(rows::CustomerServiceServer::new(script.clone()))
             .add_service(parking::ParkedServiceServer::new(script.clone()))
@@ -145,6 +154,7 @@ scripted!(syncs::SyncService {
     list_sync_runs: extractor::ListSyncRunsRequest => extractor::ListSyncRunsResponse;
     get_sync_status: extractor::GetSyncStatusRequest => extractor::SyncStatus;
     estimate_sync: extractor::EstimateSyncRequest => extractor::SyncEstimate;
+    estimate_start_dates: extractor::EstimateStartDatesRequest => extractor::EstimateStartDatesResponse;
     refetch_records: extractor::RefetchRecordsRequest => extractor::SyncRun;
     update_schedule: extractor::UpdateScheduleRequest => extractor::Schedule;
 }
@@ -160,6 +170,26 @@ scripted!(syncs::SyncService {
         Ok(Response::new(Box::pin(futures::stream::iter([Ok(first), Err(broken)]))))
     }
 );
+
+scripted!(access::AccessService {
+    get_access_report: extractor::GetAccessReportRequest => extractor::AccessReport;
+    sample_fields: extractor::SampleFieldsRequest => extractor::FieldSamples;
+});
+
+scripted!(records::RecordService {
+    preview_record: mapper::PreviewRecordRequest => mapper::RecordPreview;
+    get_field_story: mapper::GetFieldStoryRequest => mapper::FieldStory;
+    list_overwritten_values: mapper::ListOverwrittenValuesRequest => mapper::ListOverwrittenValuesResponse;
+});
+
+scripted!(standing::StandingService {
+    list_standing_values: writer::ListStandingValuesRequest => writer::ListStandingValuesResponse;
+    preview_disconnect: writer::PreviewDisconnectRequest => writer::DisconnectPreview;
+});
+
+scripted!(history::HistoryService {
+    get_history: writer::GetHistoryRequest => writer::GetHistoryResponse;
+});
 
 scripted!(mappings::MappingService {
     list_lane_fields: mapper::ListLaneFieldsRequest => mapper::ListLaneFieldsResponse;
@@ -190,5 +220,6 @@ scripted!(rows::CustomerService {
 
 scripted!(parking::ParkedService {
     list_parked_records: writer::ListParkedRecordsRequest => writer::ListParkedRecordsResponse;
+    group_parked_records: writer::GroupParkedRecordsRequest => writer::GroupParkedRecordsResponse;
     requeue_parked_records: writer::RequeueParkedRecordsRequest => writer::RequeueParkedRecordsResponse;
 });

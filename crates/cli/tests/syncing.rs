@@ -95,12 +95,20 @@ async fn without_wait_a_run_is_started_and_left_alone() {
 #[tokio::test]
 async fn an_estimate_starts_nothing() {
     let services = Scripted::start().await;
-    let lead = wire::ObjectEstimate { object: 3, records: 40_000, api_calls: 12, path: "bulk".into() };
+    let lead =
+        wire::ObjectEstimate { object: 3, records: 40_000, api_calls: 12, path: "bulk".into(), reason: String::new() };
     let duration = Some(prost_types::Duration { seconds: 9, nanos: 0 });
-    services.always("estimate_sync", wire::SyncEstimate { objects: vec![lead], api_calls: 12, duration });
+    services.always(
+        "estimate_sync",
+        wire::SyncEstimate { objects: vec![lead], api_calls: 12, duration, ..Default::default() },
+    );
     let ended = lanesync(&services, &["resync", "--estimate", "--json"]).await;
-    let lead = json!({"object": "lead", "records": 40_000, "api_calls": 12, "path": "bulk"});
-    assert_eq!(ended.json(), json!({"objects": [lead], "api_calls": 12, "duration_seconds": 9}));
+    let lead = json!({"object": "lead", "records": 40_000, "api_calls": 12, "path": "bulk", "reason": null});
+    let expected = json!({
+        "objects": [lead], "api_calls": 12, "duration_seconds": 9, "shortest_seconds": null, "longest_seconds": null,
+        "rate_measured": false,
+    });
+    assert_eq!(ended.json(), expected);
     assert!(services.asked::<wire::StartSyncRequest>("start_sync").is_empty());
 }
 
@@ -154,7 +162,9 @@ async fn the_status_is_one_document() {
         }],
         "last_success_at": null, "next_run_at": null, "api_calls_used": 0, "org_calls_used": null,
         "org_calls_limit": 100_000, "unmapped_values": 4, "parked_records": 1, "not_visible_records": 0,
-        "records_per_second": 12.5, "eta_seconds": null,
+        "records_per_second": 12.5, "eta_seconds": null, "state_since": null, "reasons": [], "plan": null,
+        "connected": false, "last_change_at": null, "last_day": null, "wait_until": null, "poll_interval_seconds": null,
+        "own_calls_limit": null,
     });
     assert_eq!(answer, expected);
 }

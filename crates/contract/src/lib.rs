@@ -7,6 +7,7 @@ pub mod convert;
 pub mod error;
 pub mod headers;
 mod key_hash;
+pub mod parking;
 mod secret;
 pub mod streams;
 pub mod subjects;

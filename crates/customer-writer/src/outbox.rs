@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api;
 use crate::metrics;
 use crate::store::feed::{self, Unpublished};
-use crate::store::{audit, parked, read};
+use crate::store::{audit, history, parked, read};
 
 /// More changes than this at once are told by the last alone: its sequence shows the gap.
 const NUDGES: i64 = 200;
@@ -115,9 +115,10 @@ async fn look_around(pool: &PgPool, cleans: bool) -> Result<(), sqlx::Error> {
     for workspace in workspaces {
         let mut transaction = pool.begin().await?;
         service::postgres::in_workspace(&mut transaction, workspace).await?;
-        count += parked::count(&mut transaction, workspace).await?;
+        count += parked::count(&mut transaction, workspace).await?.0;
         if cleans {
             feed::forget_old(&mut transaction, workspace).await?;
+            history::forget_old(&mut transaction, workspace).await?;
             audit::forget_old(&mut transaction, workspace).await?;
             if let Err(broken) = audit::verify(&mut transaction, workspace).await? {
                 tracing::error!(%workspace, entry = broken.number, "the audit log was changed");

@@ -8,7 +8,9 @@ use contract::admin::v1::workspace_state_service_server::WorkspaceStateServiceSe
 use contract::streams::{DLQ, EVENTS, MAPPED, WRITER};
 use contract::writer::v1::apply_service_server::ApplyServiceServer;
 use contract::writer::v1::customer_service_server::CustomerServiceServer;
+use contract::writer::v1::history_service_server::HistoryServiceServer;
 use contract::writer::v1::parked_service_server::ParkedServiceServer;
+use contract::writer::v1::standing_service_server::StandingServiceServer;
 use messaging::{Bus, Options};
 use secrecy::ExposeSecret as _;
 use service::Lifecycle;
@@ -42,6 +44,8 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         .add_service(CustomerServiceServer::new(writer.customer_service()))
         .add_service(ApplyServiceServer::new(writer.apply_service()))
         .add_service(ParkedServiceServer::new(writer.parked_service()))
+        .add_service(StandingServiceServer::new(writer.standing_service()))
+        .add_service(HistoryServiceServer::new(writer.history_service()))
         .add_service(WorkspaceStateServiceServer::new(writer.workspace_state_service()));
 
     let mut tasks = Lifecycle::new(config.common.shutdown_grace);

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use contract::event::v1::RunMode;
 use domain::{Kind, Object, SalesforceId, SourceVersion, WorkspaceId};
+use jiff::Timestamp;
 use sqlx::{PgConnection, PgPool};
 use tracing::Instrument as _;
 use tracing::field::Empty;
@@ -16,6 +17,7 @@ use crate::refused::Refused;
 use crate::store::applied::{self, Change, Tally};
 use crate::store::gone::{self, GoneRecord, Marked};
 use crate::store::group;
+use crate::store::history::Hour;
 use crate::store::late;
 use crate::store::live::{self, LiveRecord, Upserted};
 use crate::store::parked::{self, Parking};
@@ -164,7 +166,7 @@ pub(crate) async fn transact(
         }
     }
     if !booked.is_empty() {
-        applied::book(conn, workspace, &booked, &changes).await?;
+        applied::book(conn, workspace, &booked, &changes, &hour(jobs, &fates, &report)).await?;
     }
     if manner.commit {
         transaction.commit().await?;
@@ -184,6 +186,22 @@ fn tally(job: &Job<'_>, fate: Fate) -> Tally {
         Fate::Superseded => Tally { mapped, written: 0, parked: count(parked_when_superseded(job).count()) },
         Fate::Closed | Fate::Early => Tally { mapped, written: 0, parked: 0 },
     }
+}
+
+/// Returns what the hour's counts gain: what became of records, and how old the changes were that a poll brought.
+fn hour(jobs: &[Job<'_>], fates: &[Fate], report: &Report) -> Hour {
+    let mut hour = Hour::default();
+    report.outcomes.values().for_each(|outcomes| hour.add(outcomes));
+    let now_ms = Timestamp::now().as_millisecond();
+    let polled = |(job, fate): &(&Job<'_>, &Fate)| **fate == Fate::Apply && job.chunk.mode == RunMode::Incremental;
+    for (job, _) in jobs.iter().zip(fates).filter(polled) {
+        for record in job.records.iter().filter(|record| record.modified_ms > 0) {
+            if matches!(record.content, Content::Live(_)) {
+                hour.note_age(now_ms.saturating_sub(record.modified_ms));
+            }
+        }
+    }
+    hour
 }
 
 /// A replay brings records again that failed under an older mapping, but not a chunk that could not be read at all.

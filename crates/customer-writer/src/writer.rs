@@ -7,7 +7,9 @@ use contract::event::v1::MappedBatch;
 use contract::mapper::v1::erasure_service_client::ErasureServiceClient;
 use contract::writer::v1::apply_service_server::ApplyService;
 use contract::writer::v1::customer_service_server::CustomerService;
+use contract::writer::v1::history_service_server::HistoryService;
 use contract::writer::v1::parked_service_server::ParkedService;
+use contract::writer::v1::standing_service_server::StandingService;
 use domain::WorkspaceId;
 use messaging::{Bus, Handler, Outcome};
 use service::audit::Broken;
@@ -16,7 +18,7 @@ use sqlx::PgPool;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{ApplyApi, CustomerApi, ParkedApi, WorkspaceStateApi};
+use crate::api::{ApplyApi, CustomerApi, HistoryApi, ParkedApi, StandingApi, WorkspaceStateApi};
 use crate::apply::{Applier, Verdict};
 use crate::chunk::{self, Chunk};
 use crate::consumer::Consumer;
@@ -67,6 +69,18 @@ impl Writer {
     #[must_use]
     pub fn parked_service(&self) -> impl ParkedService + use<> {
         ParkedApi::new(self.pool.clone())
+    }
+
+    /// Returns the service of what stands in Lane.
+    #[must_use]
+    pub fn standing_service(&self) -> impl StandingService + use<> {
+        StandingApi::new(self.pool.clone())
+    }
+
+    /// Returns the service of what was written when.
+    #[must_use]
+    pub fn history_service(&self) -> impl HistoryService + use<> {
+        HistoryApi::new(self.pool.clone())
     }
 
     /// Returns the service that auth calls.

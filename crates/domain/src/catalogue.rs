@@ -166,6 +166,30 @@ pub fn standard_fields(kind: Kind) -> &'static [FieldDef] {
     }
 }
 
+/// The Salesforce field that usually feeds a standard field, on Account or on Contact; `None` where orgs differ.
+#[must_use]
+pub fn usual_source(kind: Kind, field: &str) -> Option<&'static str> {
+    let source = match (kind, field) {
+        (_, "name") => "Name",
+        (_, "phone") => "Phone",
+        (_, "owner_name") => "Owner.Name",
+        (Kind::Account, "website") => "Website",
+        (Kind::Account, "arr") => "AnnualRevenue",
+        (Kind::Account, "status") => "Type",
+        (Kind::Account, "industry") => "Industry",
+        (Kind::Account, "employee_count") => "NumberOfEmployees",
+        (Kind::Account, "owner_email") => "Owner.Email",
+        (Kind::Account, "country") => "BillingCountry",
+        (Kind::Account, "description") => "Description",
+        (Kind::Contact, "email") => "Email",
+        (Kind::Contact, "title") => "Title",
+        (Kind::Contact, "country") => "MailingCountry",
+        (Kind::Contact, "company") => "Account.Name",
+        _ => return None,
+    };
+    Some(source)
+}
+
 /// The options that a workspace starts with: (key, name for people). Empty for fields without options.
 #[must_use]
 pub fn default_options(kind: Kind, field: &str) -> &'static [(&'static str, &'static str)] {

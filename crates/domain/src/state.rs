@@ -34,6 +34,8 @@ pub enum Degradation {
     UnmappedValues,
     /// The last compare found more vanished records than is safe to archive.
     NeedsLook,
+    /// Salesforce has not answered for a quarter of an hour: nothing to do.
+    SalesforceSilent,
     /// Changes are applied later than promised.
     Late,
 }
@@ -47,6 +49,7 @@ impl Degradation {
             Self::ParkedRecords => "parked_records",
             Self::UnmappedValues => "unmapped_values",
             Self::NeedsLook => "needs_look",
+            Self::SalesforceSilent => "salesforce_unavailable",
             Self::Late => "late",
         }
     }
@@ -86,6 +89,8 @@ pub struct Facts {
     pub unmapped: u64,
     /// Whether the last compare needs a look.
     pub needs_look: bool,
+    /// Whether Salesforce has been silent for longer than a hiccup.
+    pub salesforce_silent: bool,
     /// Whether changes are later than promised.
     pub late: bool,
 }
@@ -111,17 +116,20 @@ pub fn decide(facts: &Facts) -> SyncState {
     if !facts.first_sync_done {
         return SyncState::FirstSync;
     }
-    let degradation = [
+    degradations(facts).next().map_or(SyncState::Healthy, SyncState::Degraded)
+}
+
+/// Returns everything that there is to look at, in order of precedence; it matters when the state is [`SyncState::Degraded`].
+pub fn degradations(facts: &Facts) -> impl Iterator<Item = Degradation> + use<> {
+    let all = [
         (facts.paused_objects > 0, Degradation::ObjectPaused),
         (facts.parked > 0, Degradation::ParkedRecords),
         (facts.unmapped > 0, Degradation::UnmappedValues),
         (facts.needs_look, Degradation::NeedsLook),
+        (facts.salesforce_silent, Degradation::SalesforceSilent),
         (facts.late, Degradation::Late),
     ];
-    match degradation.into_iter().find(|(applies, _)| *applies) {
-        Some((_, degradation)) => SyncState::Degraded(degradation),
-        None => SyncState::Healthy,
-    }
+    all.into_iter().filter(|(applies, _)| *applies).map(|(_, degradation)| degradation)
 }
 
 #[cfg(test)]
@@ -138,6 +146,7 @@ mod tests {
         parked: 0,
         unmapped: 0,
         needs_look: false,
+        salesforce_silent: false,
         late: false,
     };
 
@@ -158,5 +167,14 @@ mod tests {
             SyncState::AuthRevoked
         );
         assert_eq!(decide(&Facts { plan_allows: false, grant: Grant::Never, ..HEALTHY }), SyncState::PlanRequired);
+    }
+
+    #[test]
+    fn everything_to_look_at_is_told_and_the_state_names_the_first() {
+        let facts = Facts { parked: 3, salesforce_silent: true, late: true, ..HEALTHY };
+        let all: Vec<_> = degradations(&facts).map(Degradation::reason).collect();
+        assert_eq!(all, ["parked_records", "salesforce_unavailable", "late"]);
+        assert_eq!(decide(&facts), SyncState::Degraded(Degradation::ParkedRecords));
+        assert_eq!(degradations(&HEALTHY).count(), 0);
     }
 }

@@ -1,6 +1,8 @@
 //! The gRPC services.
 
+mod access;
 mod runs;
+mod sample;
 mod schema;
 mod state;
 mod status;
@@ -12,6 +14,7 @@ use contract::error::{Failure, Reason};
 use domain::{Object, Plan, WorkspaceId};
 use tonic::Status;
 
+pub use access::AccessApi;
 pub use schema::SchemaApi;
 pub use state::WorkspaceStateApi;
 pub use sync::SyncApi;

@@ -28,7 +28,7 @@ pub mod stamp;
 pub mod store;
 pub mod window;
 
-pub use api::{SchemaApi, SyncApi, WorkspaceStateApi};
+pub use api::{AccessApi, SchemaApi, SyncApi, WorkspaceStateApi};
 pub use commands::Commands;
 pub use config::Config;
 pub use peers::Peers;

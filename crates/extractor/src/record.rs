@@ -5,6 +5,7 @@ pub mod csv;
 mod image;
 pub mod layout;
 pub mod page;
+pub mod sample;
 #[cfg(test)]
 mod tests;
 

@@ -8,4 +8,4 @@ pub mod usage;
 pub mod verdict;
 
 pub use client::{Answer, CallError, Client, ClientOptions, Request};
-pub use session::{Session, Sessions};
+pub use session::{Session, Sessions, counting};

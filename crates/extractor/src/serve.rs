@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use contract::admin::v1::workspace_state_service_server::WorkspaceStateServiceServer;
+use contract::extractor::v1::access_service_server::AccessServiceServer;
 use contract::extractor::v1::schema_service_server::SchemaServiceServer;
 use contract::extractor::v1::sync_service_server::SyncServiceServer;
 use contract::streams::{CMD, DLQ, EVENTS, EXTRACTOR, RAW};
@@ -16,7 +17,7 @@ use service::status::Board;
 use service::{Lifecycle, config};
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{SchemaApi, SyncApi, WorkspaceStateApi};
+use crate::api::{AccessApi, SchemaApi, SyncApi, WorkspaceStateApi};
 use crate::commands::Commands;
 use crate::peers::Peers;
 use crate::reader::Reader;
@@ -43,6 +44,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
 
     let server = Server::new(&config.common, &health, &board)?
         .add_service(SchemaServiceServer::new(SchemaApi::new(reader.clone())))
+        .add_service(AccessServiceServer::new(AccessApi::new(reader.clone())))
         .add_service(SyncServiceServer::new(SyncApi::new(reader.clone())))
         .add_service(WorkspaceStateServiceServer::new(WorkspaceStateApi::new(reader.clone())));
     let mut tasks = Lifecycle::new(config.common.shutdown_grace);

@@ -119,6 +119,22 @@ pub fn count(object: Object, scan: &Scan) -> Query {
     Query(format!("SELECT COUNT() FROM {}{}", object.api_name(), condition(scan)))
 }
 
+/// Returns the query that counts the records that are not in the bin.
+#[must_use]
+pub fn count_live(object: Object) -> Query {
+    Query(format!("SELECT COUNT() FROM {} WHERE IsDeleted = false", object.api_name()))
+}
+
+/// Returns the query that reads the newest records that are not in the bin.
+#[must_use]
+pub fn newest(object: Object, fields: &[FieldPath], limit: usize) -> Query {
+    Query(format!(
+        "SELECT {} FROM {} WHERE IsDeleted = false ORDER BY SystemModstamp DESC LIMIT {limit}",
+        columns(fields),
+        object.api_name()
+    ))
+}
+
 /// Returns the query that reads records by id.
 #[must_use]
 pub fn by_ids(object: Object, fields: &[FieldPath], ids: &[SalesforceId]) -> Query {
@@ -243,6 +259,11 @@ mod tests {
         let everything = Scan::default();
         assert_eq!(bulk(Object::Contact, &fields(&["Id"]), &everything).as_str(), "SELECT Id FROM Contact");
         assert_eq!(count(Object::Contact, &everything).as_str(), "SELECT COUNT() FROM Contact");
+        assert_eq!(count_live(Object::Lead).as_str(), "SELECT COUNT() FROM Lead WHERE IsDeleted = false");
+        assert_eq!(
+            newest(Object::Lead, &fields(&["Id", "Owner.Name"]), 200).as_str(),
+            "SELECT Id,Owner.Name FROM Lead WHERE IsDeleted = false ORDER BY SystemModstamp DESC LIMIT 200"
+        );
     }
 
     #[test]

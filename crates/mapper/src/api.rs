@@ -10,6 +10,7 @@ use contract::mapper::v1 as wire;
 use contract::mapper::v1::erasure_service_server::ErasureService;
 use contract::mapper::v1::mapping_service_server::MappingService;
 use contract::mapper::v1::read_plan_service_server::ReadPlanService;
+use contract::mapper::v1::record_service_server::RecordService;
 use domain::Object;
 use service::grpc;
 use tonic::{Request, Response, Status};
@@ -189,6 +190,30 @@ impl ErasureService for Api {
         let erased = self.0.erase(order).await?;
         let erased_images = i64::try_from(erased).unwrap_or(i64::MAX);
         Ok(Response::new(wire::EraseSourceRecordsResponse { erased_images }))
+    }
+}
+
+#[tonic::async_trait]
+impl RecordService for Api {
+    async fn preview_record(
+        &self,
+        request: Request<wire::PreviewRecordRequest>,
+    ) -> Result<Response<wire::RecordPreview>, Status> {
+        self.0.preview_record(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn get_field_story(
+        &self,
+        request: Request<wire::GetFieldStoryRequest>,
+    ) -> Result<Response<wire::FieldStory>, Status> {
+        self.0.field_story(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn list_overwritten_values(
+        &self,
+        request: Request<wire::ListOverwrittenValuesRequest>,
+    ) -> Result<Response<wire::ListOverwrittenValuesResponse>, Status> {
+        self.0.list_overwritten(request.into_inner()).await.map(Response::new)
     }
 }
 

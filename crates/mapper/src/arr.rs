@@ -1,6 +1,6 @@
 //! The revenue behind picklist values: sums of the mapped ARR of live accounts, computed on demand and kept briefly.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -25,9 +25,18 @@ pub(crate) type Sums = HashMap<(String, String), BTreeMap<String, Decimal>>;
 /// Sums, when they were computed, and under which mapping.
 type Computed = (Instant, i64, Arc<Sums>);
 
-/// Sums of some workspaces.
+/// Customers behind the values that people carry, by Lane field and raw value.
+pub(crate) type Customers = HashMap<(String, String), i64>;
+
+/// Counts, when they were made, and under which mapping.
+type Counted = (Instant, i64, Arc<Customers>);
+
+/// Sums and counts of some workspaces.
 #[derive(Debug, Default)]
-pub(crate) struct SumCache(Mutex<HashMap<WorkspaceId, Computed>>);
+pub(crate) struct SumCache {
+    sums: Mutex<HashMap<WorkspaceId, Computed>>,
+    customers: Mutex<HashMap<WorkspaceId, Counted>>,
+}
 
 impl Mapper {
     /// Returns the ARR of the live accounts that carry each value; none if no ARR is mapped.
@@ -38,7 +47,7 @@ impl Mapper {
         epoch: Epoch,
         rules: &Rules,
     ) -> Result<Arc<Sums>, StoreError> {
-        if let Some((at, version, sums)) = self.sums.lock().get(&workspace)
+        if let Some((at, version, sums)) = locked(&self.sums.sums).get(&workspace)
             && *version == rules.version
             && at.elapsed() < SHELF_LIFE
         {
@@ -60,15 +69,51 @@ impl Mapper {
             }
         }
         let sums = Arc::new(sums);
-        self.sums.lock().insert(workspace, (Instant::now(), rules.version, Arc::clone(&sums)));
+        locked(&self.sums.sums).insert(workspace, (Instant::now(), rules.version, Arc::clone(&sums)));
         Ok(sums)
+    }
+
+    /// Returns how many accounts have live contacts that carry each value.
+    pub(crate) async fn customers_by_value(
+        &self,
+        conn: &mut PgConnection,
+        workspace: WorkspaceId,
+        epoch: Epoch,
+        rules: &Rules,
+    ) -> Result<Arc<Customers>, StoreError> {
+        if let Some((at, version, customers)) = locked(&self.sums.customers).get(&workspace)
+            && *version == rules.version
+            && at.elapsed() < SHELF_LIFE
+        {
+            return Ok(Arc::clone(customers));
+        }
+        let compiled = rules.compiled(Object::Contact);
+        let mut accounts: HashMap<(String, String), HashSet<String>> = HashMap::new();
+        let mut after = String::new();
+        while rules.kind(Kind::Contact).has_option_entries() {
+            let rows = source::page(conn, workspace, Object::Contact, epoch, &after, PAGE).await?;
+            let Some(last) = rows.last() else { break };
+            after.clone_from(&last.image.id);
+            for row in rows.iter().filter(|row| row.image.is_live()) {
+                let Some(account) = &row.image.account_id else { continue };
+                for seen in compiled.options_of(&row.image.text) {
+                    let field = compiled.entries()[seen.cell].field.as_str();
+                    for value in seen.values {
+                        accounts.entry((field.to_owned(), value.into_owned())).or_default().insert(account.clone());
+                    }
+                }
+            }
+        }
+        let count = |accounts: HashSet<String>| i64::try_from(accounts.len()).unwrap_or(i64::MAX);
+        let customers: Customers = accounts.into_iter().map(|(key, accounts)| (key, count(accounts))).collect();
+        let customers = Arc::new(customers);
+        locked(&self.sums.customers).insert(workspace, (Instant::now(), rules.version, Arc::clone(&customers)));
+        Ok(customers)
     }
 }
 
-impl SumCache {
-    fn lock(&self) -> MutexGuard<'_, HashMap<WorkspaceId, Computed>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn locked<K, V>(cache: &Mutex<HashMap<K, V>>) -> MutexGuard<'_, HashMap<K, V>> {
+    cache.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn add(sums: &mut Sums, rules: &Rules, arr: usize, rows: &[Stored], lists: &Lists) {

@@ -229,6 +229,7 @@ pub(crate) fn arrival_of(chunk: &RawChunk) -> Arrival {
         epoch: chunk.epoch,
         images: chunk.images.clone(),
         lists: [(chunk.list_version, Arc::from(chunk.fields.as_slice()))].into(),
+        read: chunk.read.filter(|_| chunk.chunk_ref.chunk == 0),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Field mappings: read, suggest, check, preview, save.
 
+use std::sync::Arc;
+
 use contract::common::v1 as common;
 use contract::convert;
 use contract::mapper::v1 as wire;
@@ -11,7 +13,7 @@ use mapping::{
 use sqlx::PgConnection;
 use tonic::Status;
 
-use crate::rules::{self, Decisions, EntrySource, KindRules};
+use crate::rules::{self, Decisions, EntrySource, KindRules, Rules};
 use crate::saving::{Change, Rows};
 use crate::store::{self, StoreError, Workspace};
 use crate::times::to_wire_time;
@@ -30,7 +32,57 @@ impl Saved {
     }
 }
 
+/// A mapping of a kind that somebody thinks of saving.
+pub(crate) struct Proposal {
+    pub(crate) known: Workspace,
+    pub(crate) kind: Kind,
+    pub(crate) old: Arc<Rules>,
+    changed: KindRules,
+}
+
+impl Proposal {
+    /// Returns the rules as saving would make them.
+    pub(crate) fn rules(&self) -> Rules {
+        self.old.with(self.known.mapping_version + 1, self.changed.clone())
+    }
+}
+
 impl Mapper {
+    /// Checks a mapping as a save does, and saves nothing; no entries mean the mapping in force.
+    pub(crate) async fn proposal(
+        &self,
+        workspace: WorkspaceId,
+        kind: Kind,
+        entries: Vec<wire::FieldMappingEntry>,
+    ) -> Result<Proposal, Status> {
+        let requested = requested(entries);
+        let mut tx = self.snapshot(workspace).await?;
+        let known = store::workspace(&mut tx, workspace).await?.ok_or_else(refusal::not_found)?;
+        let old = self.rules.at(&mut tx, workspace, known.mapping_version).await?;
+        let decisions = rules::load_decisions(&mut tx, workspace, kind).await?;
+        drop(tx);
+        let changed = if requested.is_empty() {
+            old.kind(kind).clone()
+        } else if only_unmaps(old.kind(kind), &requested) {
+            reduced(old.kind(kind), &requested)?
+        } else {
+            let schemas = self.schemas_for_saving(&known, kind).await?;
+            checked(&known, old.kind(kind), &schemas, &requested, decisions)?
+        };
+        Ok(Proposal { known, kind, old, changed })
+    }
+
+    /// Returns the describes that a save needs, if the workspace may save.
+    async fn schemas_for_saving(&self, known: &Workspace, kind: Kind) -> Result<Vec<ObjectSchema>, Status> {
+        if !known.plan.includes_salesforce() {
+            return Err(refusal::plan_required());
+        }
+        if !known.connected {
+            return Err(refusal::not_connected());
+        }
+        self.describe_kind(known.id, kind).await
+    }
+
     pub(crate) async fn get_field_mapping(
         &self,
         request: wire::GetFieldMappingRequest,
@@ -74,11 +126,7 @@ impl Mapper {
         actor: &str,
     ) -> Result<wire::UpdateFieldMappingResponse, Status> {
         let (workspace, kind) = (convert::workspace_id(&request.workspace_id)?, convert::kind(request.kind)?);
-        let requested: Vec<RequestedEntry> = request
-            .entries
-            .into_iter()
-            .map(|entry| RequestedEntry { lane_field: entry.lane_field, salesforce_field: entry.salesforce_field })
-            .collect();
+        let requested = requested(request.entries);
 
         // What the describes are needed for is decided before the lock: nothing waits for Salesforce under it.
         let mut tx = self.snapshot(workspace).await?;
@@ -88,13 +136,7 @@ impl Mapper {
         let schemas = if only_unmaps(rules.kind(kind), &requested) {
             None
         } else {
-            if !known.plan.includes_salesforce() {
-                return Err(refusal::plan_required());
-            }
-            if !known.connected {
-                return Err(refusal::not_connected());
-            }
-            Some(self.describe_kind(workspace, kind).await?)
+            Some(self.schemas_for_saving(&known, kind).await?)
         };
 
         let mut tx = match request.validate_only {
@@ -121,8 +163,16 @@ impl Mapper {
         let (schemas, rows) = (schemas.as_deref(), Rows::Fields);
         let change = Change { workspace: &known, kind, old: &old, changed, schemas, rows, actor };
         if request.validate_only || is_same(old.kind(kind), &change.changed) {
-            let (_, _, preview) = self.preview(&mut tx, &change).await?;
+            let (_, _, mut preview) = self.preview(&mut tx, &change).await?;
             let mapping = to_wire(workspace, &change.changed, &before);
+            let changed = change.changed.clone();
+            // The writer may take its time; no connection to Postgres waits for it.
+            drop(tx);
+            if request.validate_only {
+                let overwritten = self.overwritten(&Proposal { known, kind, old, changed }).await?;
+                preview.would_overwrite = Some(overwritten.count);
+                preview.overwritten_samples = overwritten.samples;
+            }
             return Ok(wire::UpdateFieldMappingResponse { mapping: Some(mapping), preview: Some(preview) });
         }
         let (new, preview) = self.save(tx, change).await?;
@@ -133,6 +183,14 @@ impl Mapper {
         let mapping = to_wire(workspace, new.kind(kind), &after);
         Ok(wire::UpdateFieldMappingResponse { mapping: Some(mapping), preview: Some(preview) })
     }
+}
+
+fn requested(entries: Vec<wire::FieldMappingEntry>) -> Vec<RequestedEntry> {
+    let requested = |entry: wire::FieldMappingEntry| RequestedEntry {
+        lane_field: entry.lane_field,
+        salesforce_field: entry.salesforce_field,
+    };
+    entries.into_iter().map(requested).collect()
 }
 
 /// Whether every requested entry is in force already, so that at most some go.

@@ -7,6 +7,7 @@ use domain::{Epoch, Object, WorkspaceId};
 
 use crate::lists::{self, Lists};
 use crate::merge::{Merged, RowChange, merge};
+use crate::reads::{self, Read};
 use crate::registry::{self, Deltas};
 use crate::rules::Rules;
 use crate::source::{self, Image, Stored};
@@ -40,6 +41,8 @@ pub(crate) struct Arrival {
     pub(crate) epoch: Epoch,
     pub(crate) images: Vec<Image>,
     pub(crate) lists: Lists,
+    /// The read, of the first chunk of its page: the others have the same.
+    pub(crate) read: Option<Read>,
 }
 
 impl Mapper {
@@ -64,6 +67,10 @@ impl Mapper {
             if !self.lists.knows(workspace, epoch, object, *version) {
                 lists::store(&mut tx, workspace, object, *version, fields).await?;
             }
+        }
+
+        if let Some(read) = &arrival.read {
+            reads::note(&mut tx, workspace, read).await?;
         }
 
         // What was erased is not stored again, so nothing is told of it either.

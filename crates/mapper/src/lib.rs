@@ -22,9 +22,12 @@ mod lists;
 mod merge;
 mod metrics;
 mod outbox;
+mod overwrites;
 mod plan;
 mod preview;
 mod raw;
+mod reads;
+mod records;
 mod refusal;
 mod registry;
 mod replay;
@@ -50,14 +53,16 @@ use contract::extractor::v1::schema_service_client::SchemaServiceClient;
 use contract::mapper::v1::erasure_service_server::ErasureServiceServer;
 use contract::mapper::v1::mapping_service_server::MappingServiceServer;
 use contract::mapper::v1::read_plan_service_server::ReadPlanServiceServer;
+use contract::mapper::v1::record_service_server::RecordServiceServer;
 use contract::streams::{self, StreamSpec};
 use contract::writer::v1::apply_service_client::ApplyServiceClient;
+use contract::writer::v1::standing_service_client::StandingServiceClient;
 use domain::WorkspaceId;
 use messaging::Bus;
 use secrecy::ExposeSecret;
 use service::Lifecycle;
 use service::audit::Broken;
-use service::grpc::Peer;
+use service::grpc::{MAX_MESSAGE_BYTES, Peer};
 use service::health::Health;
 use service::status::Board;
 use sqlx::PgPool;
@@ -81,6 +86,7 @@ pub struct Mapper {
     board: Board,
     extractor: SchemaServiceClient<Peer>,
     writer: ApplyServiceClient<Peer>,
+    standing: StandingServiceClient<Peer>,
     max_workspaces_shown: usize,
     rules: rules::RulesCache,
     lists: lists::ListCache,
@@ -96,12 +102,14 @@ impl Mapper {
     /// # Errors
     /// When the address of a peer is not a URL.
     pub fn new(config: &Config, pool: PgPool, bus: Bus, board: Board) -> anyhow::Result<Self> {
+        let writer = service::grpc::peer(&config.writer_url)?;
         Ok(Self {
             pool,
             bus,
             board,
             extractor: SchemaServiceClient::new(service::grpc::peer(&config.extractor_url)?),
-            writer: ApplyServiceClient::new(service::grpc::peer(&config.writer_url)?),
+            writer: ApplyServiceClient::new(writer.clone()),
+            standing: StandingServiceClient::new(writer).max_decoding_message_size(MAX_MESSAGE_BYTES),
             max_workspaces_shown: config.metrics_max_workspaces,
             rules: rules::RulesCache::default(),
             lists: lists::ListCache::default(),
@@ -159,6 +167,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let mut tasks = Lifecycle::new(config.common.shutdown_grace);
     let server = service::grpc::Server::new(&config.common, &health, &board)?
         .add_service(MappingServiceServer::new(Api::new(Arc::clone(&mapper))))
+        .add_service(RecordServiceServer::new(Api::new(Arc::clone(&mapper))))
         .add_service(ErasureServiceServer::new(Api::new(Arc::clone(&mapper))))
         .add_service(ReadPlanServiceServer::new(Api::new(Arc::clone(&mapper))))
         .add_service(WorkspaceStateServiceServer::new(Api::new(Arc::clone(&mapper))));

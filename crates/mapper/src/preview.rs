@@ -212,5 +212,7 @@ pub(crate) fn preview(
         would_unlock: locked.difference(&would_be_locked).cloned().collect(),
         unread_fields,
         samples: pass.samples.clone(),
+        would_overwrite: None,
+        overwritten_samples: Vec::new(),
     }
 }

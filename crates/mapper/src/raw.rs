@@ -6,6 +6,7 @@ use domain::{Epoch, Object, SalesforceId, WorkspaceId};
 use jiff::Timestamp;
 use mapping::FaultCode;
 
+use crate::reads::Read;
 use crate::source::Image;
 use crate::wire::fault_of;
 
@@ -24,6 +25,8 @@ pub(crate) struct RawChunk {
     pub(crate) mode: RunMode,
     pub(crate) list_version: i64,
     pub(crate) fields: Vec<String>,
+    /// Which read brought the records.
+    pub(crate) read: Option<Read>,
     /// When the records were read, RFC 3339.
     pub(crate) captured_at: Option<String>,
     pub(crate) images: Vec<Image>,
@@ -39,7 +42,7 @@ impl RawChunk {
         let chunk_ref = batch.r#ref?;
         let workspace = convert::workspace_id(&chunk_ref.workspace_id).ok()?;
         let object = convert::object(chunk_ref.object).ok()?;
-        convert::run_id(&chunk_ref.run_id).ok()?;
+        let run = convert::run_id(&chunk_ref.run_id).ok()?;
         let numbers_fit = i32::try_from(chunk_ref.page).is_ok() && i32::try_from(chunk_ref.chunk).is_ok();
         if mode == RunMode::Unspecified || !numbers_fit || subject != subjects::raw(workspace, object) {
             return None;
@@ -66,6 +69,11 @@ impl RawChunk {
             mode,
             list_version: batch.field_list_version,
             fields: batch.fields,
+            read: read_at.and_then(|at| chrono::DateTime::from_timestamp_micros(at.as_microsecond())).map(|at| Read {
+                read_seq: chunk_ref.read_seq,
+                run: run.0,
+                at,
+            }),
             captured_at: read_at.map(|read_at: Timestamp| read_at.to_string()),
             images,
             faults,

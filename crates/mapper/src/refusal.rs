@@ -31,6 +31,10 @@ pub(crate) fn not_found() -> Status {
     Failure::new(Reason::ResourceNotFound, "There is no such workspace.").into()
 }
 
+pub(crate) fn no_such(what: &str) -> Status {
+    Failure::new(Reason::ResourceNotFound, format!("The source store holds no such {what}.")).into()
+}
+
 pub(crate) fn plan_required() -> Status {
     Failure::new(Reason::PlanRequired, "The workspace's plan does not include Salesforce.").into()
 }

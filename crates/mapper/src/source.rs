@@ -144,6 +144,32 @@ pub(crate) async fn lock(
     rows.into_iter().map(|row| Ok((row.salesforce_id.clone(), row.into_stored()?))).collect()
 }
 
+/// Returns rows by id without holding them; a row of an older epoch counts as not there.
+pub(crate) async fn find(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
+    object: Object,
+    epoch: Epoch,
+    ids: &[&str],
+) -> Result<Vec<Stored>, StoreError> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"
+        select salesforce_id, read_seq, state, master_id, converted_id, account_id, modified_ms,
+               field_list_version, currency, stamp, revision, image, carry
+          from mapper.source_record
+         where workspace_id = $1 and object = $2 and salesforce_id = any($3::text[]) and epoch = $4
+        "#,
+        workspace.0,
+        object.token(),
+        ids as &[&str],
+        epoch,
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(Row::into_stored).collect()
+}
+
 /// Inserts rows, sorted by id, and returns the ids of those that were not there; the others are left as they are.
 pub(crate) async fn insert(
     conn: &mut PgConnection,

@@ -8,7 +8,7 @@ use domain::{FieldType, Kind, WorkspaceId};
 use tokio_util::sync::CancellationToken;
 
 use crate::store::{self, StoreError, Workspace};
-use crate::{Mapper, audit, metrics, registry};
+use crate::{Mapper, audit, metrics, reads, registry};
 
 /// How often all workspaces are looked at.
 const ROUND: Duration = Duration::from_secs(15);
@@ -52,6 +52,9 @@ impl Mapper {
                 continue;
             }
             self.refresh_describes(&workspace).await?;
+            let mut tx = self.transaction(workspace.id).await?;
+            reads::forget_unnamed(&mut tx, workspace.id).await?;
+            tx.commit().await?;
             if shown < self.max_workspaces_shown {
                 shown += 1;
                 self.show_unmapped(&workspace).await?;

@@ -1,16 +1,17 @@
 //! Value mappings: what becomes of each picklist value, and which are still open.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use contract::common::v1 as common;
 use contract::convert;
 use contract::mapper::v1 as wire;
 use domain::{FieldType, Kind, Object};
-use mapping::{Decision, KindMapping};
+use mapping::{Decision, FieldOption, KindMapping, suggest_option};
 use tonic::Status;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::arr::Sums;
+use crate::arr::{Customers, Sums};
 use crate::registry::{self, ListedValue};
 use crate::rules::{self, KindRules};
 use crate::saving::{Change, Rows};
@@ -34,17 +35,17 @@ impl Mapper {
         let mut tx = self.snapshot(workspace).await?;
         let known = store::workspace(&mut tx, workspace).await?.ok_or_else(refusal::not_found)?;
         let rules = self.rules.at(&mut tx, workspace, known.mapping_version).await?;
-        option_field(rules.kind(kind), &request.field)?;
+        let options = option_field(rules.kind(kind), &request.field)?.options.clone();
         let decisions =
             rules::load_decisions(&mut tx, workspace, kind).await?.remove(&request.field).unwrap_or_default();
-        let sums = self.arr_of(&mut tx, &known, kind, &rules).await?;
+        let behind = self.behind(&mut tx, &known, kind, &rules).await?;
         let values = registry::values(&mut tx, workspace, kind).await?;
         let is_of_interest =
             |value: &ListedValue| value.active || value.total() > 0 || decisions.contains_key(&value.value);
         let mut values: Vec<wire::ValueMapping> = values
             .into_iter()
             .filter(|value| value.field == request.field && is_of_interest(value))
-            .map(|value| to_wire(kind, value, &decisions, &sums))
+            .map(|value| to_wire(kind, value, &decisions, &behind, &options))
             .collect();
         values.sort_by_key(|value| (value.decision() != wire::ValueDecision::Open, -value.record_count));
         Ok(wire::ListValueMappingsResponse { values, etag: etag(&decisions) })
@@ -68,11 +69,14 @@ impl Mapper {
             if open.is_empty() {
                 continue;
             }
-            let sums = self.arr_of(&mut tx, &known, kind, &rules).await?;
-            entries.extend(open.into_iter().map(|value| wire::UnmappedValueEntry {
-                kind: common::RecordKind::from(kind).into(),
-                field: value.field.clone(),
-                value: Some(to_wire(kind, value, &OfField::new(), &sums)),
+            let behind = self.behind(&mut tx, &known, kind, &rules).await?;
+            entries.extend(open.into_iter().map(|value| {
+                let options = rules.kind(kind).field(&value.field).map(|field| field.options.as_slice());
+                wire::UnmappedValueEntry {
+                    kind: common::RecordKind::from(kind).into(),
+                    field: value.field.clone(),
+                    value: Some(to_wire(kind, value, &OfField::new(), &behind, options.unwrap_or_default())),
+                }
             }));
         }
         entries.sort_by_key(|entry| -entry.value.as_ref().map_or(0, |value| value.record_count));
@@ -136,17 +140,18 @@ impl Mapper {
         Ok(wire::BatchUpdateValueMappingsResponse { preview: Some(preview), etag: after, mapping_version: new.version })
     }
 
-    async fn arr_of(
+    /// Returns what stands behind the values of a kind.
+    async fn behind(
         &self,
         conn: &mut sqlx::PgConnection,
         workspace: &Workspace,
         kind: Kind,
         rules: &rules::Rules,
-    ) -> Result<std::sync::Arc<Sums>, Status> {
-        match kind {
-            Kind::Account => Ok(self.arr_by_value(conn, workspace.id, workspace.epoch, rules).await?),
-            Kind::Contact => Ok(std::sync::Arc::default()),
-        }
+    ) -> Result<Behind, Status> {
+        Ok(match kind {
+            Kind::Account => Behind::Accounts(self.arr_by_value(conn, workspace.id, workspace.epoch, rules).await?),
+            Kind::Contact => Behind::People(self.customers_by_value(conn, workspace.id, workspace.epoch, rules).await?),
+        })
     }
 }
 
@@ -225,7 +230,21 @@ fn etag(of_field: &OfField) -> String {
     format!("{:016x}", xxh3_64(format!("{sorted:?}").as_bytes()))
 }
 
-fn to_wire(kind: Kind, value: ListedValue, decisions: &OfField, sums: &Sums) -> wire::ValueMapping {
+/// What stands behind the values of a kind, besides the records that carry them.
+enum Behind {
+    /// The revenue of accounts: an account is a customer itself.
+    Accounts(Arc<Sums>),
+    /// The customers of people.
+    People(Arc<Customers>),
+}
+
+fn to_wire(
+    kind: Kind,
+    value: ListedValue,
+    decisions: &OfField,
+    behind: &Behind,
+    options: &[FieldOption],
+) -> wire::ValueMapping {
     let (decision, option) = match decisions.get(&value.value) {
         Some(Decision::Map(option)) => (wire::ValueDecision::Map, option.clone()),
         Some(Decision::Ignore) => (wire::ValueDecision::Ignore, String::new()),
@@ -238,7 +257,12 @@ fn to_wire(kind: Kind, value: ListedValue, decisions: &OfField, sums: &Sums) -> 
         };
         value.listed_on.iter().any(|token| token == object.token()) || carried > 0
     };
-    let arr = sums.get(&(value.field.clone(), value.value.clone()));
+    let key = (value.field.clone(), value.value.clone());
+    let (arr, customer_count) = match behind {
+        Behind::Accounts(sums) => (sums.get(&key), value.total()),
+        Behind::People(customers) => (None, customers.get(&key).copied().unwrap_or_default()),
+    };
+    let suggested = suggest_option(&value.value, &value.label, options);
     wire::ValueMapping {
         id: value.id.to_string(),
         decision: decision.into(),
@@ -258,6 +282,10 @@ fn to_wire(kind: Kind, value: ListedValue, decisions: &OfField, sums: &Sums) -> 
             .flatten()
             .map(|(currency, amount)| common::Money { amount: amount.to_string(), currency_code: currency.clone() })
             .collect(),
+        lead_record_count: value.lead_records,
+        never_used: value.total() == 0 && value.last_seen.is_none(),
+        suggested_option: suggested.map(|option| option.key.clone()).unwrap_or_default(),
+        customer_count,
         label: value.label,
         value: value.value,
     }

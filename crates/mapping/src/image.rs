@@ -25,6 +25,12 @@ pub(crate) fn members<'a>(image: &'a str, paths: &[Box<str>]) -> Result<Members<
     Ok(members)
 }
 
+/// Returns one member of an image as JSON text; `None` when the image lacks it or can't be read.
+#[must_use]
+pub fn raw<'a>(image: &'a str, path: &str) -> Option<&'a str> {
+    members(image, &[path.into()]).ok()?.into_iter().next()?.map(RawValue::get)
+}
+
 /// Whether braces nest deeper than [`MAX_DEPTH`]. Few braces can't, so the walk is rare.
 fn is_too_deep(image: &str) -> bool {
     let opening = image.bytes().filter(|byte| matches!(byte, b'{' | b'[')).count();

@@ -24,6 +24,7 @@ pub use definition::{Decision, Entry, FieldOption, KindMapping, LaneField, lane_
 pub use diff::{Change, changes, is_touched};
 pub use fault::{Fault, FaultCode};
 pub use fit::{Fit, fit};
+pub use image::raw;
 pub use path::{FieldPath, InvalidFieldPath};
 pub use schema::{ObjectSchema, PicklistValue, SourceField, SourceType};
 pub use suggest::{Suggestion, suggest_fields, suggest_option};

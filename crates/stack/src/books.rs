@@ -165,8 +165,12 @@ pub async fn holdings(lane: &Lane, workspace: &str) -> anyhow::Result<Holdings> 
         }
     }
     loop {
-        let request =
-            writer::ListParkedRecordsRequest { workspace_id: workspace.to_owned(), page_size: PAGE, page_token };
+        let request = writer::ListParkedRecordsRequest {
+            workspace_id: workspace.to_owned(),
+            page_size: PAGE,
+            page_token,
+            group: None,
+        };
         let page = lane.parked().list_parked_records(request).await.context("listing parked records")?.into_inner();
         let parked = page.records.into_iter().map(|record| (api_name(record.object()).to_owned(), record.id));
         held.parked.extend(parked);

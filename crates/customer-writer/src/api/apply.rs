@@ -1,6 +1,6 @@
 //! What our other services ask: the mapping in force, applied chunks, candidates of a sweep, counts.
 
-use contract::convert;
+use contract::convert::{self, to_wire_time};
 use contract::writer::v1::apply_service_server::ApplyService;
 use contract::writer::v1::{
     AppliedChunk, Counts, GetCountsRequest, HeldRecord, ListAccountContactsRequest, ListAccountContactsResponse,
@@ -11,10 +11,11 @@ use contract::{common::v1 as common, writer::v1 as wire};
 use sqlx::PgPool;
 use tonic::{Request, Response, Status};
 
+use super::history::tally;
 use super::{CallError, begin, invalid, page};
 use crate::chunk::{self, UnreadableBatch};
 use crate::store::workspace::{self, Mapping, Rule};
-use crate::store::{applied, parked, read};
+use crate::store::{applied, history, parked, read};
 
 /// Most accounts that one question about their contacts may name.
 const MAX_ACCOUNTS: usize = 1000;
@@ -108,12 +109,20 @@ impl ApplyApi {
         let workspace = convert::workspace_id(&request.workspace_id)?;
         let mut transaction = begin(&self.pool, workspace).await?;
         let counts = read::counts(&mut transaction, workspace).await?;
-        let parked = parked::count(&mut transaction, workspace).await?;
+        let (parked, oldest_parked) = parked::count(&mut transaction, workspace).await?;
+        let day = history::last_day(&mut transaction, workspace).await?;
         let live = counts
             .live
             .into_iter()
             .map(|(object, count)| ObjectCount { object: common::SalesforceObject::from(object).into(), count });
-        Ok(Counts { live: live.collect(), parked, not_visible: counts.not_visible })
+        Ok(Counts {
+            live: live.collect(),
+            parked,
+            not_visible: counts.not_visible,
+            oldest_park_time: oldest_parked.map(|at| to_wire_time(read::moment(at))),
+            last_change_time: day.changed_at.map(|at| to_wire_time(read::moment(at))),
+            last_day: Some(tally(&day.tally)),
+        })
     }
 }
 

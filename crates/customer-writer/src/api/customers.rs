@@ -10,7 +10,7 @@ use contract::writer::v1::customer_service_server::CustomerService;
 use contract::writer::v1::{
     Contact, CreateContactRequest, CreateCustomerRequest, Customer, EraseRecordRequest, EraseRecordResponse,
     GetContactRequest, GetCustomerRequest, ListContactsRequest, ListContactsResponse, ListCustomerChangesRequest,
-    ListCustomerChangesResponse, ListCustomersRequest, ListCustomersResponse, RecordSource, UpdateContactRequest,
+    ListCustomerChangesResponse, ListCustomersRequest, ListCustomersResponse, UpdateContactRequest,
     UpdateCustomerRequest,
 };
 use domain::{Kind, LaneId, Object, WorkspaceId};
@@ -26,7 +26,8 @@ use super::erase::Eraser;
 use super::{CallError, begin, invalid, not_found, page, view};
 use crate::metrics;
 use crate::store::applied::{self, Change};
-use crate::store::read::{self, Listing, RowName};
+use crate::store::history::Hour;
+use crate::store::read::{self, RowName};
 use crate::store::row::Row;
 use crate::store::workspace::{self, Workspace};
 use crate::store::{audit, edit, touched};
@@ -34,7 +35,7 @@ use crate::store::{audit, edit, touched};
 /// Serves `CustomerService`.
 #[derive(Clone, Debug)]
 pub(crate) struct CustomerApi {
-    pool: PgPool,
+    pub(super) pool: PgPool,
     feed: Arc<Notify>,
     eraser: Eraser,
 }
@@ -44,65 +45,6 @@ impl CustomerApi {
     pub(crate) fn new(pool: PgPool, feed: Arc<Notify>, orders: Arc<Notify>) -> Self {
         let eraser = Eraser::new(pool.clone(), Arc::clone(&feed), orders);
         Self { pool, feed, eraser }
-    }
-
-    async fn list_customers(&self, request: ListCustomersRequest) -> Result<ListCustomersResponse, CallError> {
-        let workspace = convert::workspace_id(&request.workspace_id)?;
-        let source = match RecordSource::try_from(request.source) {
-            Ok(RecordSource::Unspecified) => None,
-            Ok(RecordSource::Salesforce) => Some("salesforce"),
-            Ok(RecordSource::Lane) => Some("lane"),
-            Err(_) => return Err(invalid("source", "is unknown")),
-        };
-        let arguments = ("customers", workspace, &request.search, request.show_archived, source);
-        let size = page::size(request.page_size)?;
-        let listing = Listing {
-            after: page::read(&arguments, &request.page_token)?.unwrap_or(Uuid::nil()),
-            limit: size + 1,
-            search: request.search.clone(),
-            show_archived: request.show_archived,
-            source,
-        };
-        let (mut transaction, known) = self.look(workspace).await?;
-        let rows = read::customers(&mut transaction, workspace, &listing).await?;
-        let (rows, last) = cut(rows.into_iter().map(Row::from).collect(), size);
-        let mut aliases = aliases(&mut transaction, Kind::Account, workspace, &rows).await?;
-        let customers = rows
-            .iter()
-            .map(|row| view::customer(workspace, &known, row, aliases.remove(&row.lane_id).unwrap_or_default()))
-            .collect();
-        let next_page_token = last.map(|last| page::token(&arguments, &last)).unwrap_or_default();
-        Ok(ListCustomersResponse { customers, next_page_token })
-    }
-
-    async fn list_contacts(&self, request: ListContactsRequest) -> Result<ListContactsResponse, CallError> {
-        let workspace = convert::workspace_id(&request.workspace_id)?;
-        let customer = match request.customer_id.as_str() {
-            "" => None,
-            text => Some(text.parse::<LaneId>().map_err(|_| invalid("customer_id", "is not a UUID"))?),
-        };
-        let arguments = ("contacts", workspace, &request.search, request.show_archived, customer);
-        let size = page::size(request.page_size)?;
-        let listing = Listing {
-            after: page::read(&arguments, &request.page_token)?.unwrap_or(Uuid::nil()),
-            limit: size + 1,
-            search: request.search.clone(),
-            show_archived: request.show_archived,
-            source: None,
-        };
-        let (mut transaction, known) = self.look(workspace).await?;
-        let rows = match customer {
-            Some(customer) => read::contacts_of(&mut transaction, workspace, customer.0, &listing).await?,
-            None => read::contacts(&mut transaction, workspace, &listing).await?,
-        };
-        let (rows, last) = cut(rows.into_iter().map(Row::from).collect(), size);
-        let mut aliases = aliases(&mut transaction, Kind::Contact, workspace, &rows).await?;
-        let contacts = rows
-            .iter()
-            .map(|row| view::contact(workspace, &known, row, aliases.remove(&row.lane_id).unwrap_or_default()))
-            .collect();
-        let next_page_token = last.map(|last| page::token(&arguments, &last)).unwrap_or_default();
-        Ok(ListContactsResponse { contacts, next_page_token })
     }
 
     async fn find(
@@ -241,7 +183,7 @@ impl CustomerApi {
         let bits = bits & touched::FEED;
         if bits != 0 {
             let change = Change { customer, bits, continued_by: None };
-            applied::book(&mut transaction, workspace, &[], &[change]).await?;
+            applied::book(&mut transaction, workspace, &[], &[change], &Hour::default()).await?;
         }
         transaction.commit().await?;
         if bits != 0 {
@@ -251,7 +193,10 @@ impl CustomerApi {
     }
 
     /// Begins a transaction to read in; a workspace that nobody told us of is empty.
-    async fn look(&self, workspace: WorkspaceId) -> Result<(Transaction<'static, Postgres>, Workspace), CallError> {
+    pub(super) async fn look(
+        &self,
+        workspace: WorkspaceId,
+    ) -> Result<(Transaction<'static, Postgres>, Workspace), CallError> {
         let mut transaction = begin(&self.pool, workspace).await?;
         let known = workspace::read(&mut transaction, workspace).await?.unwrap_or_default();
         Ok((transaction, known))
@@ -320,7 +265,7 @@ async fn read_row(
     row.ok_or_else(|| not_found(noun(kind)))
 }
 
-async fn aliases(
+pub(super) async fn aliases(
     conn: &mut PgConnection,
     kind: Kind,
     workspace: WorkspaceId,
@@ -332,15 +277,6 @@ async fn aliases(
         by_lane.entry(lane).or_default().push(key);
     }
     Ok(by_lane)
-}
-
-/// Cuts rows to a page; says where it ended if there is more.
-fn cut(mut rows: Vec<Row>, size: i64) -> (Vec<Row>, Option<Uuid>) {
-    let size = usize::try_from(size).unwrap_or(usize::MAX);
-    let has_more = rows.len() > size;
-    rows.truncate(size);
-    let last = rows.last().filter(|_| has_more).map(|row| row.lane_id);
-    (rows, last)
 }
 
 /// The database refuses what the check above it let through: then the check is wrong, and the lock still holds.

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::customers::row_name;
 use super::{CallError, begin, invalid, not_found};
 use crate::store::erase::{self, Order, Standing};
+use crate::store::history::Hour;
 use crate::store::read::RowName;
 use crate::store::{applied, workspace};
 
@@ -63,7 +64,7 @@ impl Eraser {
             return Err(not_found("customer or contact"));
         }
         if !erased.changes.is_empty() {
-            applied::book(&mut transaction, workspace, &[], &erased.changes).await?;
+            applied::book(&mut transaction, workspace, &[], &erased.changes, &Hour::default()).await?;
         }
         let standing = erase::standing(&mut transaction, workspace, id).await?;
         transaction.commit().await?;

@@ -4,8 +4,11 @@ mod apply;
 mod check;
 mod customers;
 mod erase;
+mod history;
+mod list;
 mod page;
 mod parked;
+mod standing;
 mod view;
 mod workspace;
 
@@ -17,7 +20,9 @@ use tonic::Status;
 
 pub(crate) use apply::ApplyApi;
 pub(crate) use customers::{CustomerApi, change};
+pub(crate) use history::HistoryApi;
 pub(crate) use parked::ParkedApi;
+pub(crate) use standing::StandingApi;
 pub(crate) use workspace::WorkspaceStateApi;
 
 /// Why a call failed.

@@ -23,7 +23,7 @@ fn locked_by<'a>(known: &'a Workspace, row: &Row, field: &str) -> &'a str {
 }
 
 /// Standard fields in the order of the catalogue, then custom ones in the order of the rules, then what else is there.
-fn fields(known: &Workspace, row: &Row) -> Vec<FieldValue> {
+pub(super) fn fields(known: &Workspace, row: &Row) -> Vec<FieldValue> {
     let standard = standard_fields(row.kind).iter().zip(&row.values).enumerate().map(|(bit, (field, value))| {
         let locked_by = locked_by(known, row, field.id).to_owned();
         FieldValue {

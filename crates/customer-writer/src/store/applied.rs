@@ -6,6 +6,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::chunk::Chunk;
+use crate::store::history::Hour;
 
 /// What became of a chunk's records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,12 +25,13 @@ pub(crate) struct Change {
     pub(crate) continued_by: Option<Uuid>,
 }
 
-/// Books chunks as applied, each once whatever the number of deliveries, and appends to the change feed.
+/// Books chunks as applied, each once whatever the number of deliveries, adds to the hour's counts, and appends to the change feed.
 pub(crate) async fn book(
     conn: &mut PgConnection,
     workspace: WorkspaceId,
     chunks: &[(&Chunk, Tally)],
     changes: &[Change],
+    hour: &Hour,
 ) -> Result<(), sqlx::Error> {
     let column = |of: fn(&Chunk) -> i64| chunks.iter().map(|(chunk, _)| of(chunk)).collect::<Vec<i64>>();
     let tally = |of: fn(&Tally) -> i64| chunks.iter().map(|(_, tally)| of(tally)).collect::<Vec<i64>>();
@@ -41,10 +43,11 @@ pub(crate) async fn book(
     sqlx::query!(
         r#"
         with counter as (
-            insert into customers.ledger as l (workspace_id, position, sequence)
-            values ($1, $2::bigint, $3::bigint)
+            insert into customers.ledger as l (workspace_id, position, sequence, changed_at)
+            values ($1, $2::bigint, $3::bigint, case when $17 then now() end)
             on conflict (workspace_id) do update
-               set position = l.position + excluded.position, sequence = l.sequence + excluded.sequence
+               set position = l.position + excluded.position, sequence = l.sequence + excluded.sequence,
+                   changed_at = coalesce(excluded.changed_at, l.changed_at)
             returning position - $2 as position, sequence - $3 as sequence
         ), booked as (
             insert into customers.applied_chunk
@@ -57,6 +60,21 @@ pub(crate) async fn book(
                    with ordinality
                 as n (run_id, object, page, chunk, read_seq, part, parts, mapped, written, parked, place)
             on conflict do nothing
+        ), counted as (
+            insert into customers.history as h
+                   (workspace_id, hour, created, updated, unchanged, deleted, parked, ages, oldest_ms)
+            select $1, date_trunc('hour', now(), 'UTC'), $19, $20, $21, $22, $23, $24::bigint[], $25
+              from counter
+             where not $18::boolean
+            on conflict (workspace_id, hour) do update
+               set created   = h.created + excluded.created,
+                   updated   = h.updated + excluded.updated,
+                   unchanged = h.unchanged + excluded.unchanged,
+                   deleted   = h.deleted + excluded.deleted,
+                   parked    = h.parked + excluded.parked,
+                   ages      = (select array_agg(a + b order by place)
+                                  from unnest(h.ages, excluded.ages) with ordinality as n (a, b, place)),
+                   oldest_ms = greatest(h.oldest_ms, excluded.oldest_ms)
         )
         insert into customers.change (workspace_id, sequence, customer_id, fields, continued_by)
         select $1, counter.sequence + n.place, n.customer_id,
@@ -84,6 +102,15 @@ pub(crate) async fn book(
         &customers,
         &bits,
         &continued as &[Option<Uuid>],
+        hour.has_changes(),
+        hour.is_empty(),
+        hour.created,
+        hour.updated,
+        hour.unchanged,
+        hour.deleted,
+        hour.parked,
+        &hour.ages,
+        hour.oldest_ms,
     )
     .execute(conn)
     .await?;

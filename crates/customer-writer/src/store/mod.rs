@@ -7,11 +7,14 @@ pub(crate) mod erase;
 pub(crate) mod feed;
 pub(crate) mod gone;
 pub(crate) mod group;
+pub(crate) mod history;
 pub(crate) mod late;
+pub(crate) mod list;
 pub(crate) mod live;
 pub(crate) mod parked;
 pub(crate) mod read;
 pub(crate) mod row;
+pub(crate) mod standing;
 pub(crate) mod workspace;
 
 /// What the last write of a row changed: the bits of the column `touched`.

@@ -1,5 +1,6 @@
 //! Records set aside with a reason, and the failures that we counted ourselves. No values anywhere.
 
+use chrono::{DateTime, Utc};
 use domain::{Object, RunId, SourceVersion, WorkspaceId};
 use jiff::Timestamp;
 use sqlx::PgConnection;
@@ -208,10 +209,11 @@ pub(crate) struct AfterParked {
     pub(crate) key: String,
 }
 
-/// Returns parked records, newest first.
+/// Returns parked records, newest first, of one group or of all.
 pub(crate) async fn list(
     conn: &mut PgConnection,
     workspace: WorkspaceId,
+    group: Option<&GroupKey>,
     after: Option<&AfterParked>,
     limit: i64,
 ) -> Result<Vec<Parked>, sqlx::Error> {
@@ -223,6 +225,7 @@ pub(crate) async fn list(
            and ($2::timestamptz is null
                 or parked_at < $2
                 or (parked_at = $2 and (object, key) > ($3::text, $4::text collate "C")))
+           and ($6::text is null or (code = $6 and object = $7 and field = $8))
          order by parked_at desc, object, key
          limit $5
         "#,
@@ -231,18 +234,22 @@ pub(crate) async fn list(
         after.map_or("", |after| after.object.as_str()),
         after.map_or("", |after| after.key.as_str()),
         limit,
+        group.map(|group| group.code.as_str()),
+        group.map(|group| group.object.token()),
+        group.map(|group| group.field.as_str()),
     )
     .fetch_all(conn)
     .await?;
     Ok(rows.into_iter().map(|row| parked_of!(row)).collect())
 }
 
-/// Marks parked records as asked for again and returns them. Empty `ids`: all of the object; no object: all.
+/// Marks parked records as asked for again and returns them. Empty `ids`: all of the object; no object: all; no group: of all.
 pub(crate) async fn requeue(
     conn: &mut PgConnection,
     workspace: WorkspaceId,
     object: Option<Object>,
     ids: &[String],
+    group: Option<&GroupKey>,
 ) -> Result<Vec<Parked>, sqlx::Error> {
     let rows = sqlx::query!(
         r#"
@@ -251,11 +258,15 @@ pub(crate) async fn requeue(
          where workspace_id = $1
            and ($2::text is null or object = $2)
            and (cardinality($3::text[]) = 0 or key = any($3))
+           and ($4::text is null or (code = $4 and object = $5 and field = $6))
         returning object, key, salesforce_id, code, field, run_id, parked_at, requeued_at
         "#,
         workspace.0,
         object.map(Object::token),
         ids,
+        group.map(|group| group.code.as_str()),
+        group.map(|group| group.object.token()),
+        group.map(|group| group.field.as_str()),
     )
     .fetch_all(&mut *conn)
     .await?;
@@ -269,9 +280,75 @@ pub(crate) async fn requeue(
     Ok(rows.into_iter().map(|row| parked_of!(row)).collect())
 }
 
-/// Returns how many records are parked.
-pub(crate) async fn count(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar!(r#"select count(*) as "count!" from customers.parked where workspace_id = $1"#, workspace.0)
-        .fetch_one(conn)
-        .await
+/// Returns how many records are parked, and when the oldest of them was parked last.
+pub(crate) async fn count(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
+) -> Result<(i64, Option<DateTime<Utc>>), sqlx::Error> {
+    let row = sqlx::query!(
+        r#"select count(*) as "count!", min(parked_at) as oldest from customers.parked where workspace_id = $1"#,
+        workspace.0
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok((row.count, row.oldest))
+}
+
+/// Parked records with the same reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Group {
+    pub(crate) key: GroupKey,
+    pub(crate) count: i64,
+    pub(crate) requeued: i64,
+    pub(crate) oldest: Timestamp,
+    pub(crate) newest: Timestamp,
+    pub(crate) samples: Vec<Parked>,
+}
+
+/// What the records of a group have in common.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+pub(crate) struct GroupKey {
+    pub(crate) code: String,
+    pub(crate) object: Object,
+    pub(crate) field: String,
+}
+
+/// Returns the groups of parked records, largest first, each with its newest ones up to `samples`.
+pub(crate) async fn groups(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
+    samples: i64,
+) -> Result<Vec<Group>, sqlx::Error> {
+    let rows = sqlx::query!(
+        r#"
+        select object as "object!", key as "key!", salesforce_id, code as "code!", field as "field!", run_id as "run_id!",
+               parked_at as "parked_at!", requeued_at, count as "count!", requeued as "requeued!", oldest as "oldest!",
+               newest as "newest!"
+          from (select p.*, row_number() over (partition by code, object, field order by parked_at desc, key) as place,
+                       count(*) over own as count, count(requeued_at) over own as requeued,
+                       min(parked_at) over own as oldest, max(parked_at) over own as newest
+                  from customers.parked p
+                 where workspace_id = $1
+                window own as (partition by code, object, field)) as ranked
+         where place <= $2
+         order by count desc, code, object, field, place
+        "#,
+        workspace.0,
+        samples,
+    )
+    .fetch_all(conn)
+    .await?;
+    let mut groups: Vec<Group> = Vec::new();
+    for row in rows {
+        let moment = crate::store::read::moment;
+        let (count, requeued) = (row.count, row.requeued);
+        let (oldest, newest) = (moment(row.oldest), moment(row.newest));
+        let parked = parked_of!(row);
+        let key = GroupKey { code: parked.code.clone(), object: parked.object, field: parked.field.clone() };
+        match groups.last_mut().filter(|group| group.key == key) {
+            Some(group) => group.samples.push(parked),
+            None => groups.push(Group { key, count, requeued, oldest, newest, samples: vec![parked] }),
+        }
+    }
+    Ok(groups)
 }

@@ -3,11 +3,10 @@
 use chrono::{DateTime, Utc};
 use domain::{Kind, Object, SalesforceId, WorkspaceId};
 use jiff::Timestamp;
-use rust_decimal::Decimal;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::store::row::{ContactRow, CustomerRow, Document};
+use crate::store::row::{ContactRow, CustomerRow};
 
 /// A moment as our code has it.
 pub(crate) fn moment(column: DateTime<Utc>) -> Timestamp {
@@ -19,30 +18,33 @@ pub(crate) fn column(moment: Timestamp) -> DateTime<Utc> {
     DateTime::from_timestamp_micros(moment.as_microsecond()).unwrap_or(DateTime::UNIX_EPOCH)
 }
 
+/// Customers of whatever the rest of the statement says.
 macro_rules! customers {
-    ($tail:literal, $($argument:expr),* $(,)?) => {
+    ($($tail:literal)+, $($argument:expr),* $(,)?) => {
         sqlx::query_as!(
-            CustomerRow,
+            $crate::store::row::CustomerRow,
             r#"select c.own_id, c.lane_id, c.source, c.key, c.modified_ms, c.archived_at, c.hidden_at, c.etag,
-                      c.created_at, c.updated_at, c.unmapped, c.custom as "custom: Document",
-                      c.custom_unmapped as "custom_unmapped: Document",
-                      c.name, c.website, c.domain, c.arr as "arr: Decimal", c.arr_currency, c.tier, c.status, c.industry,
-                      c.employee_count as "employee_count: Decimal", c.owner_name, c.owner_email, c.phone, c.country,
+                      c.created_at, c.updated_at, c.unmapped, c.custom as "custom: crate::store::row::Document",
+                      c.custom_unmapped as "custom_unmapped: crate::store::row::Document",
+                      c.name, c.website, c.domain, c.arr as "arr: rust_decimal::Decimal", c.arr_currency, c.tier, c.status, c.industry,
+                      c.employee_count as "employee_count: rust_decimal::Decimal", c.owner_name, c.owner_email, c.phone, c.country,
                       c.description
-                 from customers.customer c "# + $tail,
+                 from customers.customer c "# $(+ $tail)+,
             $($argument),*
         )
     };
 }
+pub(crate) use customers;
 
+/// Contacts of whatever the rest of the statement says.
 macro_rules! contacts {
-    ($tail:literal, $($argument:expr),* $(,)?) => {
+    ($($tail:literal)+, $($argument:expr),* $(,)?) => {
         sqlx::query_as!(
-            ContactRow,
+            $crate::store::row::ContactRow,
             r#"select c.own_id, c.lane_id, c.source, c.object, c.key, c.modified_ms, c.archived_at, c.hidden_at,
                       c.etag, c.created_at, c.updated_at, c.unmapped,
-                      c.custom as "custom: Document",
-                      c.custom_unmapped as "custom_unmapped: Document",
+                      c.custom as "custom: crate::store::row::Document",
+                      c.custom_unmapped as "custom_unmapped: crate::store::row::Document",
                       c.name, c.email, c.phone, c.title, c.status, c.tier, c.country, c.company, c.owner_name,
                       coalesce(
                           (select r.lane_id
@@ -55,11 +57,12 @@ macro_rules! contacts {
                           (select r.lane_id from customers.customer r
                             where r.workspace_id = c.workspace_id and r.own_id = c.customer_id and r.lane_id <> r.own_id)
                       ) as linked_id
-                 from customers.contact c "# + $tail,
+                 from customers.contact c "# $(+ $tail)+,
             $($argument),*
         )
     };
 }
+pub(crate) use contacts;
 
 /// Names a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,7 +74,7 @@ pub(crate) enum RowName {
 }
 
 /// Returns the id that continues the named row, if there is one.
-async fn lane_of(
+pub(crate) async fn lane_of(
     conn: &mut PgConnection,
     kind: Kind,
     workspace: WorkspaceId,
@@ -168,127 +171,6 @@ pub(crate) async fn contact_for_edit(
         lane
     )
     .fetch_optional(conn)
-    .await
-}
-
-/// Which rows a list shows.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Listing {
-    /// Only ids after this one.
-    pub(crate) after: Uuid,
-    /// At most this many.
-    pub(crate) limit: i64,
-    /// Only names that contain this text.
-    pub(crate) search: String,
-    /// Also archived rows.
-    pub(crate) show_archived: bool,
-    /// Only this source.
-    pub(crate) source: Option<&'static str>,
-}
-
-impl Listing {
-    /// Returns the pattern for `ilike`, in which nothing of the text has a meaning of its own.
-    fn pattern(&self) -> Option<String> {
-        if self.search.is_empty() {
-            return None;
-        }
-        let mut pattern = String::from("%");
-        for letter in self.search.chars() {
-            if matches!(letter, '%' | '_' | '\\') {
-                pattern.push('\\');
-            }
-            pattern.push(letter);
-        }
-        pattern.push('%');
-        Some(pattern)
-    }
-}
-
-/// Returns customers by id order.
-pub(crate) async fn customers(
-    conn: &mut PgConnection,
-    workspace: WorkspaceId,
-    listing: &Listing,
-) -> Result<Vec<CustomerRow>, sqlx::Error> {
-    customers!(
-        "where c.workspace_id = $1 and c.is_root and c.lane_id > $2 and c.held
-           and ($3 or c.archived_at is null)
-           and ($4::text is null or c.name ilike $4)
-           and ($5::text is null or c.source = $5)
-         order by c.lane_id
-         limit $6",
-        workspace.0,
-        listing.after,
-        listing.show_archived,
-        listing.pattern(),
-        listing.source,
-        listing.limit,
-    )
-    .fetch_all(conn)
-    .await
-}
-
-/// Returns contacts by id order.
-pub(crate) async fn contacts(
-    conn: &mut PgConnection,
-    workspace: WorkspaceId,
-    listing: &Listing,
-) -> Result<Vec<ContactRow>, sqlx::Error> {
-    contacts!(
-        "where c.workspace_id = $1 and c.is_root and c.lane_id > $2 and c.held
-           and ($3 or c.archived_at is null)
-           and ($4::text is null or c.name ilike $4)
-         order by c.lane_id
-         limit $5",
-        workspace.0,
-        listing.after,
-        listing.show_archived,
-        listing.pattern(),
-        listing.limit,
-    )
-    .fetch_all(conn)
-    .await
-}
-
-/// Returns the contacts of a customer by id order: those of every source key and former id that means the customer.
-pub(crate) async fn contacts_of(
-    conn: &mut PgConnection,
-    workspace: WorkspaceId,
-    customer: Uuid,
-    listing: &Listing,
-) -> Result<Vec<ContactRow>, sqlx::Error> {
-    let lane = lane_of(conn, Kind::Account, workspace, &RowName::Lane(customer)).await?.unwrap_or(customer);
-    let group = sqlx::query!(
-        r#"
-        select key as "key!", own_id as "own_id!" from customers.customer
-         where workspace_id = $1 and is_root and lane_id = $2
-        union all
-        select key, own_id from customers.customer where workspace_id = $1 and not is_root and lane_id = $2
-        "#,
-        workspace.0,
-        lane,
-    )
-    .fetch_all(&mut *conn)
-    .await?;
-    let mut ids: Vec<_> = group.iter().map(|member| member.own_id).collect();
-    ids.push(lane);
-    let keys: Vec<_> = group.into_iter().map(|member| member.key).collect();
-    contacts!(
-        "where c.workspace_id = $1 and c.is_root and c.lane_id > $2 and c.held
-           and ($3 or c.archived_at is null)
-           and ($4::text is null or c.name ilike $4)
-           and (c.account_id = any($6) or c.customer_id = any($7))
-         order by c.lane_id
-         limit $5",
-        workspace.0,
-        listing.after,
-        listing.show_archived,
-        listing.pattern(),
-        listing.limit,
-        &keys,
-        &ids,
-    )
-    .fetch_all(conn)
     .await
 }
 

@@ -134,6 +134,7 @@ async fn s35_erasures_requeues_purges_and_refused_edits_are_logged_in_a_chain_th
         workspace_id: house.workspace.to_string(),
         object: Unspecified.into(),
         ids: Vec::new(),
+        group: None,
     };
     house.writer.parked_service().requeue_parked_records(Request::new(requeue)).await.unwrap();
     order(&house, &key, Uuid::now_v7()).await.unwrap();

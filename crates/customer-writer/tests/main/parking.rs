@@ -3,7 +3,9 @@
 use contract::common::v1::SalesforceObject::{Account, Unspecified};
 use contract::event::v1::RunMode;
 use contract::writer::v1::parked_service_server::ParkedService;
-use contract::writer::v1::{ListParkedRecordsRequest, ParkedRecord, RequeueParkedRecordsRequest};
+use contract::writer::v1::{
+    Fixer, GroupParkedRecordsRequest, ListParkedRecordsRequest, ParkedRecord, RequeueParkedRecordsRequest,
+};
 use messaging::Outcome;
 use tonic::Request;
 
@@ -143,8 +145,12 @@ async fn parked_records_are_asked_for_again_once_and_shown_so() {
     let house = House::new().await;
     house.applied(house.batch(Account, 5).fault(&account(1), "a").fault(&account(2), "b").fault("", "c")).await;
     let requeue = async |ids: Vec<String>| {
-        let request =
-            RequeueParkedRecordsRequest { workspace_id: house.workspace.to_string(), object: Unspecified.into(), ids };
+        let request = RequeueParkedRecordsRequest {
+            workspace_id: house.workspace.to_string(),
+            object: Unspecified.into(),
+            ids,
+            group: None,
+        };
         let answer = house.writer.parked_service().requeue_parked_records(Request::new(request)).await.unwrap();
         answer.into_inner().records.len()
     };
@@ -171,4 +177,50 @@ async fn a_fault_of_a_replay_counts_as_old_as_the_image_it_mapped() {
     let healed = house.batch(Account, 70).mapping(3, &["name", "arr", "tier"]).live(&key, &cells("healed"));
     house.applied(healed).await;
     assert!(parked(&house).await.is_empty());
+}
+
+#[tokio::test]
+async fn parked_records_are_grouped_by_reason_with_what_to_do_and_a_group_is_asked_for_again() {
+    let house = House::new().await;
+    let mut batch = house.batch(Account, 5).fault(&account(50), "name_missing");
+    for number in 1..=7 {
+        batch = batch.fault(&account(number), "number_out_of_range");
+    }
+    house.applied(batch).await;
+    let groups = async || {
+        let request = GroupParkedRecordsRequest { workspace_id: house.workspace.to_string() };
+        house.writer.parked_service().group_parked_records(Request::new(request)).await.unwrap().into_inner().groups
+    };
+    let told = groups().await;
+    let counts: Vec<_> = told.iter().map(|group| (group.key.as_ref().unwrap().code.as_str(), group.count)).collect();
+    assert_eq!(counts, [("number_out_of_range", 7), ("name_missing", 1)]);
+    assert_eq!((told[0].samples.len(), told[0].fixer()), (5, Fixer::SalesforceUser));
+    assert!(
+        told.iter()
+            .all(|group| !group.title.is_empty() && !group.remedy.is_empty() && group.newest_park_time.is_some())
+    );
+
+    let key = told[1].key.clone();
+    let request = ListParkedRecordsRequest {
+        workspace_id: house.workspace.to_string(),
+        group: key.clone(),
+        ..Default::default()
+    };
+    let listed = house.writer.parked_service().list_parked_records(Request::new(request)).await.unwrap().into_inner();
+    assert_eq!(listed.records.iter().map(|record| record.id.clone()).collect::<Vec<_>>(), [account(50)]);
+    let requeue = async |object: contract::common::v1::SalesforceObject| {
+        let request = RequeueParkedRecordsRequest {
+            workspace_id: house.workspace.to_string(),
+            object: object.into(),
+            ids: Vec::new(),
+            group: key.clone(),
+        };
+        house.writer.parked_service().requeue_parked_records(Request::new(request)).await
+    };
+    assert_eq!(requeue(Unspecified).await.unwrap().into_inner().records.len(), 1);
+    assert_eq!(
+        requeue(contract::common::v1::SalesforceObject::Lead).await.unwrap_err().code(),
+        tonic::Code::InvalidArgument
+    );
+    assert_eq!(groups().await.iter().map(|group| group.requeued).collect::<Vec<_>>(), [0, 1]);
 }

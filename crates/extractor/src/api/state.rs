@@ -106,6 +106,8 @@ mod tests {
             next_poll_at: None,
             wait_reason: String::new(),
             wait_until: None,
+            wait_since: None,
+            plan_since: None,
             org_calls_used: None,
             org_calls_limit: None,
             last_success_at: None,

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use contract::auth::v1::{GetConnectionRequest, GrantState};
-use contract::common::v1::SalesforceObject;
+use contract::auth::v1::{Connection, GetConnectionRequest, GrantState};
+use contract::common::v1::{Plan as WirePlan, SalesforceObject};
 use contract::convert::to_wire_time;
 use contract::error::Reason;
-use contract::extractor::v1::{ObjectCoverage, SyncState as WireState, SyncStatus};
+use contract::extractor::v1::{DayCounts, ObjectCoverage, SyncState as WireState, SyncStatus};
 use contract::mapper::v1::ListUnmappedValuesRequest;
 use contract::writer::v1::{Counts, GetCountsRequest};
 use domain::WorkspaceId;
-use domain::state::{Facts, Grant, SyncState, decide};
+use domain::state::{Degradation, Facts, Grant, SyncState, decide, degradations};
 use tonic::Status;
 
 use super::runs::{wire_run, wire_time};
@@ -23,6 +23,9 @@ use crate::store::coverage::Coverage;
 use crate::store::run::Run;
 use crate::store::workspace::Workspace;
 use crate::store::{self, StoreError};
+
+/// Salesforce may be silent for so long before anybody is told.
+const HICCUP: Duration = Duration::from_secs(900);
 
 /// What our own books hold.
 struct Books {
@@ -36,8 +39,17 @@ struct Books {
 /// What the peers tell; absent when one does not answer.
 struct Told {
     grant: Option<Grant>,
+    connection: Option<Connection>,
     counts: Option<Counts>,
-    unmapped: Option<u64>,
+    unmapped: Option<Unmapped>,
+}
+
+/// What the mapper tells of open values.
+#[derive(Clone, Copy)]
+struct Unmapped {
+    count: u64,
+    /// When the one was seen first that is open longest.
+    oldest: Option<prost_types::Timestamp>,
 }
 
 /// Gathers the state of a workspace.
@@ -50,12 +62,20 @@ pub(super) async fn gather(reader: &Reader, workspace: WorkspaceId) -> Result<Sy
             workspace_id: workspace.to_string(),
             state: state.into(),
             reason,
+            plan: WirePlan::from(plan).into(),
             ..SyncStatus::default()
         });
     };
     let books = read_books(reader, &known).await.map_err(books)?;
     let told = ask_peers(reader, workspace).await;
-    let (state, reason) = wire_state(decide(&facts(&known, &books, &told)));
+    let facts = facts(&known, &books, &told);
+    let decided = decide(&facts);
+    let (state, reason) = wire_state(decided);
+    let reasons = match decided {
+        SyncState::Degraded(_) => degradations(&facts).map(|one| one.reason().to_owned()).collect(),
+        _ => Vec::new(),
+    };
+    let state_since = since(decided, &known, &books, &told);
     let shown = shown_run(&books);
     let (rate, eta) = shown.map_or((0.0, None), |run| pace_of(run, books.now));
     let counts = told.counts.unwrap_or_default();
@@ -70,11 +90,29 @@ pub(super) async fn gather(reader: &Reader, workspace: WorkspaceId) -> Result<Sy
         api_calls_used: i64::try_from(books.calls).unwrap_or(i64::MAX),
         org_calls_used: known.org_calls_used,
         org_calls_limit: known.org_calls_limit,
-        unmapped_values: i64::try_from(told.unmapped.unwrap_or(0)).unwrap_or(i64::MAX),
+        unmapped_values: i64::try_from(told.unmapped.map_or(0, |unmapped| unmapped.count)).unwrap_or(i64::MAX),
         parked_records: counts.parked,
         not_visible_records: counts.not_visible,
         records_per_second: rate,
         eta: eta.and_then(|eta| prost_types::Duration::try_from(eta).ok()),
+        state_since,
+        reasons,
+        plan: WirePlan::from(known.plan).into(),
+        connected: known.connected,
+        last_change_time: counts.last_change_time,
+        last_day: counts.last_day.map(|tally| DayCounts {
+            created: tally.created,
+            updated: tally.updated,
+            unchanged: tally.unchanged,
+            deleted: tally.deleted,
+            rejected: tally.parked,
+        }),
+        wait_until_time: known.wait_until.filter(|_| !known.wait_reason.is_empty()).and_then(wire_time),
+        poll_interval: prost_types::Duration::try_from(known.poll_interval).ok(),
+        own_calls_limit: known.org_calls_limit.map(|limit| {
+            let share = i64::try_from(reader.client.share_percent()).unwrap_or(100);
+            limit.saturating_mul(share) / 100
+        }),
     })
 }
 
@@ -97,16 +135,53 @@ async fn ask_peers(reader: &Reader, workspace: WorkspaceId) -> Told {
     let counts = writer.get_counts(GetCountsRequest { workspace_id: workspace_id.clone() });
     let unmapped = mappings.list_unmapped_values(ListUnmappedValuesRequest { workspace_id });
     let (connection, counts, unmapped) = tokio::join!(connection, counts, unmapped);
-    let grant = match connection {
-        Ok(connection) => grant_of(connection.into_inner().state),
-        Err(status) if Reason::of(&status) == Some(Reason::NotConnected) => Some(Grant::Never),
-        Err(_) => None,
+    let (grant, connection) = match connection.map(tonic::Response::into_inner) {
+        Ok(connection) => (grant_of(connection.state), Some(connection)),
+        Err(status) if Reason::of(&status) == Some(Reason::NotConnected) => (Some(Grant::Never), None),
+        Err(_) => (None, None),
     };
     Told {
         grant,
+        connection,
         counts: counts.ok().map(tonic::Response::into_inner),
-        unmapped: unmapped.ok().map(|values| values.into_inner().values.len() as u64),
+        unmapped: unmapped.ok().map(|values| {
+            let values = values.into_inner().values;
+            let first_seen = values.iter().filter_map(|entry| entry.value.as_ref()?.first_seen_time);
+            Unmapped { count: values.len() as u64, oldest: first_seen.min_by_key(|time| (time.seconds, time.nanos)) }
+        }),
     }
+}
+
+/// Returns since when the state is what it is, as far as somebody wrote it down.
+fn since(state: SyncState, known: &Workspace, books: &Books, told: &Told) -> Option<prost_types::Timestamp> {
+    let connection = told.connection.as_ref();
+    match state {
+        SyncState::PlanRequired => known.plan_since.and_then(wire_time),
+        SyncState::Disconnected | SyncState::AuthRevoked => connection.and_then(|connection| connection.end_time),
+        SyncState::Connecting => connection.and_then(|connection| connection.connect_time),
+        SyncState::QuotaExhausted | SyncState::Degraded(Degradation::SalesforceSilent) => {
+            known.wait_since.and_then(wire_time)
+        }
+        SyncState::FirstSync => {
+            let first = books.active.iter().filter(|run| run.purpose == Purpose::FirstLoad);
+            first.map(|run| run.started_at).min().and_then(wire_time)
+        }
+        SyncState::Degraded(Degradation::ParkedRecords) => {
+            told.counts.as_ref().and_then(|counts| counts.oldest_park_time)
+        }
+        SyncState::Degraded(Degradation::UnmappedValues) => told.unmapped.and_then(|unmapped| unmapped.oldest),
+        SyncState::Degraded(Degradation::Late) => {
+            known.last_success_at.map(|at| at + promise(known)).and_then(wire_time)
+        }
+        SyncState::NotConnected
+        | SyncState::Healthy
+        | SyncState::Degraded(Degradation::ObjectPaused | Degradation::NeedsLook) => None,
+    }
+}
+
+/// Returns how long after a success the next one is promised.
+fn promise(workspace: &Workspace) -> Duration {
+    workspace.poll_interval * 2 + Duration::from_secs(60)
 }
 
 fn grant_of(state: i32) -> Option<Grant> {
@@ -129,8 +204,9 @@ fn facts(workspace: &Workspace, books: &Books, told: &Told) -> Facts {
     let first_load_runs = books.active.iter().any(|run| run.purpose == Purpose::FirstLoad);
     let all_loaded =
         books.coverage.iter().all(|coverage| coverage.synced_to.is_some() || !coverage.paused_reason.is_empty());
-    let promise = workspace.poll_interval * 2 + Duration::from_secs(60);
-    let overdue = workspace.last_success_at.is_some_and(|at| (books.now - at).to_std().is_ok_and(|age| age > promise));
+    let older_than = |at: DateTime<Utc>, limit: Duration| (books.now - at).to_std().is_ok_and(|age| age > limit);
+    let overdue = workspace.last_success_at.is_some_and(|at| older_than(at, promise(workspace)));
+    let unanswered = workspace.wait_reason == Reason::SalesforceUnavailable.as_str();
     // Green without every number would be a guess.
     let peer_silent = told.counts.is_none() || told.unmapped.is_none();
     Facts {
@@ -141,8 +217,9 @@ fn facts(workspace: &Workspace, books: &Books, told: &Told) -> Facts {
         waits_for_quota: workspace.wait_reason == Reason::SalesforceQuotaExhausted.as_str(),
         paused_objects: books.coverage.iter().filter(|coverage| is_paused(coverage)).count() as u64,
         parked: told.counts.as_ref().map_or(0, |counts| u64::try_from(counts.parked).unwrap_or(0)),
-        unmapped: told.unmapped.unwrap_or(0),
+        unmapped: told.unmapped.map_or(0, |unmapped| unmapped.count),
         needs_look: books.coverage.iter().any(|coverage| coverage.needs_look),
+        salesforce_silent: unanswered && workspace.wait_since.is_some_and(|at| older_than(at, HICCUP)),
         late: overdue || peer_silent,
     }
 }

@@ -7,9 +7,9 @@ use contract::convert;
 use contract::error::{Failure, Reason};
 use contract::extractor::v1::sync_service_server::SyncService;
 use contract::extractor::v1::{
-    CancelSyncRunRequest, EstimateSyncRequest, GetSyncRunRequest, GetSyncStatusRequest, ListSyncRunsRequest,
-    ListSyncRunsResponse, RefetchRecordsRequest, Schedule, StartSyncRequest, SyncEstimate, SyncRun, SyncStatus,
-    UpdateScheduleRequest, WatchSyncStatusRequest,
+    CancelSyncRunRequest, EstimateStartDatesRequest, EstimateStartDatesResponse, EstimateSyncRequest,
+    GetSyncRunRequest, GetSyncStatusRequest, ListSyncRunsRequest, ListSyncRunsResponse, RefetchRecordsRequest,
+    Schedule, StartSyncRequest, SyncEstimate, SyncRun, SyncStatus, UpdateScheduleRequest, WatchSyncStatusRequest,
 };
 use domain::{Object, RunId, SalesforceId, WorkspaceId};
 use futures::{Stream, StreamExt};
@@ -181,6 +181,13 @@ impl SyncService for SyncApi {
 
     async fn estimate_sync(&self, request: Request<EstimateSyncRequest>) -> Result<Response<SyncEstimate>, Status> {
         Ok(Response::new(self.estimate(request.into_inner()).await?))
+    }
+
+    async fn estimate_start_dates(
+        &self,
+        request: Request<EstimateStartDatesRequest>,
+    ) -> Result<Response<EstimateStartDatesResponse>, Status> {
+        Ok(Response::new(self.estimate_dates(request.into_inner()).await?))
     }
 
     async fn refetch_records(&self, request: Request<RefetchRecordsRequest>) -> Result<Response<SyncRun>, Status> {

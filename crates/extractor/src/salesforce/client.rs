@@ -204,6 +204,12 @@ impl Client {
         Ok(Self { http: http.build()?, tokens, options: Arc::new(options) })
     }
 
+    /// Returns our share of the org's daily calls, in percent.
+    #[must_use]
+    pub fn share_percent(&self) -> u64 {
+        self.options.share_percent
+    }
+
     /// Returns the path of a resource of the API version that we speak.
     #[must_use]
     pub fn path(&self, resource: &str) -> String {

@@ -1,5 +1,6 @@
 //! What is known of one connection while this process lives: its token, its calls, what the org said of its limit.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -16,6 +17,22 @@ use url::Url;
 use super::host::Hosts;
 use super::usage::OrgUsage;
 use super::verdict::Verdict;
+
+tokio::task_local! {
+    /// Calls of the piece of work in hand, while somebody wants to know them.
+    static COUNTED: Cell<u64>;
+}
+
+/// Does a piece of work and returns how many calls it made, whatever others do with the same session meanwhile.
+///
+/// Work that it spawns as tasks of their own is not counted.
+pub async fn counting<F: Future>(work: F) -> (F::Output, u64) {
+    let counted = async {
+        let output = work.await;
+        (output, COUNTED.with(Cell::get))
+    };
+    COUNTED.scope(Cell::new(0), counted).await
+}
 
 /// One connection in one epoch.
 #[derive(Debug)]
@@ -60,6 +77,8 @@ impl Session {
 
     /// Notes a call, whatever came of it: Salesforce counts it too.
     pub(crate) fn count_call(&self) {
+        // Nobody may be counting.
+        let _ = COUNTED.try_with(|counted| counted.set(counted.get() + 1));
         let mut meter = self.meter();
         meter.unsaved_calls += 1;
         meter.own_calls += 1;

@@ -42,6 +42,10 @@ pub struct Workspace {
     pub wait_reason: String,
     /// Until when it waits.
     pub wait_until: Option<DateTime<Utc>>,
+    /// Since when it waits for that reason.
+    pub wait_since: Option<DateTime<Utc>>,
+    /// When the plan changed last, as far as we were told.
+    pub plan_since: Option<DateTime<Utc>>,
     /// Calls of all apps in the org's day.
     pub org_calls_used: Option<i64>,
     /// The org's limit.
@@ -96,8 +100,8 @@ pub async fn load(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<Opt
     let row = sqlx::query!(
         r#"
         select revision, epoch, plan, connected, org_id, start_ms, first_sync_started, compare_due, poll_seconds,
-               nullif(next_poll_at, 'infinity') as next_poll_at, wait_reason, wait_until, org_calls_used, org_calls_limit,
-               last_success_at
+               nullif(next_poll_at, 'infinity') as next_poll_at, wait_reason, wait_until, wait_since, plan_since,
+               org_calls_used, org_calls_limit, last_success_at
           from extractor.workspace
          where workspace_id = $1
         "#,
@@ -107,6 +111,7 @@ pub async fn load(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<Opt
     .await?;
     let Some(row) = row else { return Ok(None) };
     let plan = Plan::from_token(&row.plan).ok_or_else(|| StoreError::impossible("workspace", workspace))?;
+    let waits = !row.wait_reason.is_empty();
     Ok(Some(Workspace {
         id: workspace,
         revision: row.revision,
@@ -121,6 +126,8 @@ pub async fn load(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<Opt
         next_poll_at: row.next_poll_at,
         wait_reason: row.wait_reason,
         wait_until: row.wait_until,
+        wait_since: row.wait_since.filter(|_| waits),
+        plan_since: row.plan_since,
         org_calls_used: row.org_calls_used,
         org_calls_limit: row.org_calls_limit,
         last_success_at: row.last_success_at,
@@ -145,6 +152,7 @@ pub async fn note(conn: &mut PgConnection, told: &Told) -> Result<Option<Option<
            set revision           = excluded.revision,
                epoch              = excluded.epoch,
                plan               = excluded.plan,
+               plan_since         = case when workspace.plan = excluded.plan then workspace.plan_since else now() end,
                connected          = excluded.connected,
                org_id             = case when excluded.org_id = '' then workspace.org_id else excluded.org_id end,
                start_ms           = excluded.start_ms,
@@ -303,7 +311,8 @@ pub async fn wait(conn: &mut PgConnection, lease: &Lease, reason: &str, pause: D
     sqlx::query!(
         r#"
         update extractor.workspace
-           set wait_reason = $3,
+           set wait_since  = case when $3 = '' then null when wait_reason = $3 then coalesce(wait_since, now()) else now() end,
+               wait_reason = $3,
                wait_until  = case when $3 = '' then null else now() + make_interval(secs => $4) end
          where workspace_id = $1 and fence = $2 and (wait_reason <> $3 or $3 <> '')
         "#,

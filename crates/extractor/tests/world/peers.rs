@@ -46,6 +46,8 @@ struct State {
     marked: Vec<mapper::MarkFieldsReadRequest>,
     replay_runs: bool,
     unmapped: usize,
+    entries: Vec<(i32, mapper::FieldMappingEntry)>,
+    counts: writer::Counts,
 }
 
 impl Peered {
@@ -126,6 +128,22 @@ impl Peered {
 
     pub(crate) fn set_unmapped(&self, values: usize) {
         self.state().unmapped = values;
+    }
+
+    /// Lane fields and what feeds them, for those who ask about the mapping itself.
+    pub(crate) fn feed(&self, kind: contract::common::v1::RecordKind, lane_field: &str, path: &str, lead_path: &str) {
+        let entry = mapper::FieldMappingEntry {
+            lane_field: lane_field.to_owned(),
+            salesforce_field: path.to_owned(),
+            lead_field: lead_path.to_owned(),
+            fit: String::new(),
+        };
+        self.state().entries.push((kind.into(), entry));
+    }
+
+    /// What the writer counts besides rows.
+    pub(crate) fn set_counts(&self, counts: writer::Counts) {
+        self.state().counts = counts;
     }
 
     async fn fetch_token(&self) -> String {
@@ -209,6 +227,9 @@ impl ConnectionService for Peered {
         Ok(Response::new(auth::Connection {
             workspace_id: request.into_inner().workspace_id,
             state: state.into(),
+            salesforce_username: "sync@oma.example".to_owned(),
+            connect_time: Some(prost_types::Timestamp { seconds: 1_000, nanos: 0 }),
+            end_time: self.state().revoked.then_some(prost_types::Timestamp { seconds: 2_000, nanos: 0 }),
             ..auth::Connection::default()
         }))
     }
@@ -326,9 +347,13 @@ impl MappingService for Peered {
 
     async fn get_field_mapping(
         &self,
-        _: Request<mapper::GetFieldMappingRequest>,
+        request: Request<mapper::GetFieldMappingRequest>,
     ) -> Result<Response<mapper::FieldMapping>, Status> {
-        unused()
+        let kind = request.into_inner().kind;
+        let mut entries = self.state().entries.clone();
+        entries.retain(|(of, _)| *of == kind);
+        let entries = entries.into_iter().map(|(_, entry)| entry).collect();
+        Ok(Response::new(mapper::FieldMapping { kind, entries, ..mapper::FieldMapping::default() }))
     }
 
     async fn update_field_mapping(
@@ -340,9 +365,16 @@ impl MappingService for Peered {
 
     async fn suggest_field_mappings(
         &self,
-        _: Request<mapper::SuggestFieldMappingsRequest>,
+        request: Request<mapper::SuggestFieldMappingsRequest>,
     ) -> Result<Response<mapper::SuggestFieldMappingsResponse>, Status> {
-        unused()
+        let is_account = request.into_inner().kind == i32::from(contract::common::v1::RecordKind::Account);
+        let suggestion = mapper::FieldSuggestion {
+            lane_field: "tier".to_owned(),
+            salesforce_field: "Rating".to_owned(),
+            reason: String::new(),
+        };
+        let suggestions = if is_account { vec![suggestion] } else { Vec::new() };
+        Ok(Response::new(mapper::SuggestFieldMappingsResponse { suggestions }))
     }
 
     async fn list_value_mappings(
@@ -439,6 +471,6 @@ impl ApplyService for Peered {
             self.0.lane.held(object).iter().filter(|held| held.record.state() == SourceState::NotVisible).count()
         });
         let not_visible = i64::try_from(hidden.iter().sum::<usize>()).unwrap();
-        Ok(Response::new(writer::Counts { live: live.to_vec(), parked: 0, not_visible }))
+        Ok(Response::new(writer::Counts { live: live.to_vec(), not_visible, ..self.state().counts.clone() }))
     }
 }

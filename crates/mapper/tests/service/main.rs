@@ -5,6 +5,7 @@ mod delivery;
 mod erasing;
 mod model;
 mod process;
+mod records;
 mod replaying;
 mod saving;
 mod speed;

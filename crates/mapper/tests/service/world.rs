@@ -12,6 +12,7 @@ use contract::extractor::v1::schema_service_server::{SchemaService, SchemaServic
 use contract::mapper::v1 as wire;
 use contract::mapper::v1::mapping_service_server::MappingService;
 use contract::writer::v1::apply_service_server::ApplyServiceServer;
+use contract::writer::v1::standing_service_server::StandingServiceServer;
 use contract::{streams, subjects};
 use domain::{Kind, Object, RunId, WorkspaceId};
 use mapper::{Api, Config, Mapper};
@@ -65,7 +66,9 @@ impl World {
         let (database, nats) = tokio::join!(testkit::database(), testkit::nats());
         let (writer, org, mut tasks) = (Writer::default(), Org::default(), JoinSet::new());
         let extractor_url = serve(&mut tasks, tonic::service::Routes::new(SchemaServiceServer::new(org.clone()))).await;
-        let writer_url = serve(&mut tasks, tonic::service::Routes::new(ApplyServiceServer::new(writer.clone()))).await;
+        let routes = tonic::service::Routes::new(ApplyServiceServer::new(writer.clone()));
+        let routes = routes.add_service(StandingServiceServer::new(writer.clone()));
+        let writer_url = serve(&mut tasks, routes).await;
         let config = config(&extractor_url, &writer_url);
         let pool = database.pool(Role::Mapper).await;
         let mapper =

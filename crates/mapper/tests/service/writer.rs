@@ -6,10 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use contract::common::v1 as common;
 use contract::event::v1::{CellAction, ChunkRef, MappedBatch, MappedRecord, RunMode};
 use contract::writer::v1::apply_service_server::ApplyService;
+use contract::writer::v1::standing_service_server::StandingService;
 use contract::writer::v1::{
-    AppliedChunk, Counts, GetCountsRequest, ListAccountContactsRequest, ListAccountContactsResponse,
-    ListAppliedChunksRequest, ListAppliedChunksResponse, ListUnseenRecordsRequest, ListUnseenRecordsResponse,
-    SetMappingRequest, SetMappingResponse,
+    AppliedChunk, Counts, DisconnectPreview, GetCountsRequest, ListAccountContactsRequest, ListAccountContactsResponse,
+    ListAppliedChunksRequest, ListAppliedChunksResponse, ListStandingValuesRequest, ListStandingValuesResponse,
+    ListUnseenRecordsRequest, ListUnseenRecordsResponse, PreviewDisconnectRequest, SetMappingRequest,
+    SetMappingResponse, StandingRecord,
 };
 use domain::SourceVersion;
 use messaging::{Delivery, Handler, Outcome};
@@ -42,6 +44,8 @@ pub(crate) struct Inner {
     versions: HashMap<String, SourceVersion>,
     mapping_version: i64,
     applied: Vec<(String, AppliedChunk)>,
+    /// What stands in rows, whoever put it there, by id.
+    pub(crate) standing: BTreeMap<String, StandingRecord>,
     /// Answers nothing but "unavailable".
     pub(crate) is_away: bool,
 }
@@ -157,6 +161,41 @@ impl Handler for Writer {
             inner.apply(batch);
         }
         vec![Outcome::Done; deliveries.len()]
+    }
+}
+
+#[tonic::async_trait]
+impl StandingService for Writer {
+    async fn list_standing_values(
+        &self,
+        request: Request<ListStandingValuesRequest>,
+    ) -> Result<Response<ListStandingValuesResponse>, Status> {
+        let request = request.into_inner();
+        let prefix = contract::convert::object(request.object).unwrap().id_prefix();
+        let inner = self.look();
+        if inner.is_away {
+            return Err(Status::unavailable("away"));
+        }
+        let shown = |row: &StandingRecord| {
+            let mut row = row.clone();
+            row.fields.retain(|field| request.fields.contains(&field.field));
+            row
+        };
+        let is_asked = |row: &StandingRecord| match request.ids.as_slice() {
+            [] => !row.fields.is_empty(),
+            ids => ids.contains(&row.id),
+        };
+        let rows = inner.standing.range(request.after_id.clone()..).map(|(_, row)| shown(row));
+        let rows = rows.filter(|row| row.id.starts_with(prefix) && row.id > request.after_id && is_asked(row));
+        let size = if request.page_size == 0 { 50 } else { usize::try_from(request.page_size).unwrap() };
+        Ok(Response::new(ListStandingValuesResponse { records: rows.take(size).collect() }))
+    }
+
+    async fn preview_disconnect(
+        &self,
+        _: Request<PreviewDisconnectRequest>,
+    ) -> Result<Response<DisconnectPreview>, Status> {
+        Err(Status::unimplemented("not asked by the mapper"))
     }
 }
 

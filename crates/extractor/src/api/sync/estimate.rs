@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use contract::common::v1::SalesforceObject;
 use contract::convert;
-use contract::extractor::v1::{EstimateSyncRequest, ObjectEstimate, SyncEstimate, SyncScope};
+use contract::extractor::v1::{
+    EstimateStartDatesRequest, EstimateStartDatesResponse, EstimateSyncRequest, ObjectEstimate, SyncEstimate, SyncScope,
+};
 use domain::{Object, WorkspaceId};
 use tonic::Status;
 
@@ -13,7 +15,8 @@ use crate::api::{books, call_failed, readable};
 use crate::reader::work_for;
 use crate::record::page::parse_count;
 use crate::run::Purpose;
-use crate::salesforce::CallError;
+use crate::salesforce::verdict::Verdict;
+use crate::salesforce::{CallError, Session};
 use crate::stamp::Stamp;
 use crate::store::coverage::Coverage;
 use crate::store::workspace::Workspace;
@@ -28,34 +31,112 @@ fn calls_for(records: u64, by_bulk: bool, bulk_page_rows: u64) -> u64 {
     if by_bulk { 3 + 5 + records.div_ceil(bulk_page_rows.max(1)) } else { 2 + records.div_ceil(2_000).max(1) }
 }
 
+/// How much shorter than the mean a load may be, and how much longer: Salesforce and the org's other apps decide.
+const MEASURED: (f64, f64) = (0.6, 2.0);
+/// The same for the first guess.
+const GUESSED: (f64, f64) = (0.4, 5.0);
+/// What Salesforce may take to begin with a bulk job.
+const JOB_QUEUE: Duration = Duration::from_secs(120);
+/// Most start dates of one question.
+const MOST_DATES: usize = 5;
+
+/// What is known before Salesforce is asked.
+struct Before {
+    known: Workspace,
+    covered: Vec<Coverage>,
+    /// Records per second of the last whole reads, if there were any.
+    rate: Option<f64>,
+}
+
 impl SyncApi {
     pub(super) async fn estimate(&self, request: EstimateSyncRequest) -> Result<SyncEstimate, Status> {
         let workspace = convert::workspace_id(&request.workspace_id)?;
         let objects = objects_of(&request.objects)?;
         let since = request.start_at.as_ref().map(|start| convert::from_wire_time("start_at", start)).transpose()?;
         let scope = SyncScope::try_from(request.scope).unwrap_or(SyncScope::Changes);
+        let before = self.before(workspace).await?;
+        let session = self.reader.sessions.of(workspace, before.known.epoch);
+        let scans = objects.into_iter().map(|object| {
+            let coverage = before.covered.iter().find(|coverage| coverage.object == object);
+            (object, self.scan_of(&before.known, scope, coverage, since.map(Stamp::from)))
+        });
+        let counts = self.count_all(&session, scans).await;
+        self.book(workspace, session.take_unsaved_calls()).await.map_err(books)?;
+        Ok(self.add_up(&counts?, before.rate))
+    }
+
+    pub(super) async fn estimate_dates(
+        &self,
+        request: EstimateStartDatesRequest,
+    ) -> Result<EstimateStartDatesResponse, Status> {
+        let workspace = convert::workspace_id(&request.workspace_id)?;
+        if request.start_dates.is_empty() || request.start_dates.len() > MOST_DATES {
+            return Err(convert::InvalidField { field: "start_dates", problem: "must be 1 to 5" }.into());
+        }
+        let dates = request
+            .start_dates
+            .iter()
+            .map(|date| date.start_at.as_ref().map(|start| convert::from_wire_time("start_at", start)).transpose())
+            .collect::<Result<Vec<_>, _>>()?;
+        let before = self.before(workspace).await?;
+        let session = self.reader.sessions.of(workspace, before.known.epoch);
+        let estimates = dates.into_iter().map(|since| {
+            let scan = window::Scan { since: since.map(Stamp::from), ..window::Scan::default() };
+            let scans = Object::ALL.into_iter().map(move |object| (object, scan.clone()));
+            self.count_all(&session, scans)
+        });
+        let counted = futures::future::try_join_all(estimates).await;
+        self.book(workspace, session.take_unsaved_calls()).await.map_err(books)?;
+        let estimates = counted?.iter().map(|counts| self.add_up(counts, before.rate)).collect();
+        Ok(EstimateStartDatesResponse { estimates })
+    }
+
+    async fn before(&self, workspace: WorkspaceId) -> Result<Before, Status> {
         let known = readable(&self.reader, workspace).await?;
         let (covered, rate) = self.known_so_far(&known).await.map_err(books)?;
-        let session = self.reader.sessions.of(workspace, known.epoch);
-        let mut estimates = Vec::with_capacity(objects.len());
-        for object in objects {
-            let coverage = covered.iter().find(|coverage| coverage.object == object);
-            let scan = self.scan_of(&known, scope, coverage, since.map(Stamp::from));
+        Ok(Before { known, covered, rate })
+    }
+
+    /// Counts scans side by side.
+    async fn count_all(
+        &self,
+        session: &Session,
+        scans: impl Iterator<Item = (Object, window::Scan)>,
+    ) -> Result<Vec<ObjectEstimate>, Status> {
+        let counts = scans.map(|(object, scan)| async move {
             let request = self.reader.client.query_all(&soql::count(object, &scan));
-            let counted = self.reader.client.call(&session, &request).await;
-            let counted = counted.and_then(|answer| parse_count(&answer.body).map_err(CallError::from));
-            let records = counted.map_err(|error| call_failed(&error, Some(object)))?;
-            estimates.push(self.estimate_of(object, records));
-        }
-        self.book(workspace, session.take_unsaved_calls()).await.map_err(books)?;
-        let records: i64 = estimates.iter().map(|estimate| estimate.records).sum();
+            let counted = self.reader.client.call(session, &request).await;
+            match counted.and_then(|answer| parse_count(&answer.body).map_err(CallError::from)) {
+                Ok(records) => Ok(self.estimate_of(object, records)),
+                Err(CallError { verdict: Verdict::PauseObject(_), .. }) => Ok(ObjectEstimate {
+                    object: SalesforceObject::from(object).into(),
+                    path: "rest".to_owned(),
+                    reason: "object_not_visible".to_owned(),
+                    ..ObjectEstimate::default()
+                }),
+                Err(error) => Err(call_failed(&error, Some(object))),
+            }
+        });
+        futures::future::try_join_all(counts).await
+    }
+
+    fn add_up(&self, objects: &[ObjectEstimate], rate: Option<f64>) -> SyncEstimate {
+        let records: i64 = objects.iter().map(|estimate| estimate.records).sum();
         #[allow(clippy::cast_precision_loss, reason = "an estimate")]
-        let seconds = records as f64 / rate;
-        Ok(SyncEstimate {
-            api_calls: estimates.iter().map(|estimate| estimate.api_calls).sum(),
-            duration: Duration::try_from_secs_f64(seconds).ok().and_then(|span| span.try_into().ok()),
-            objects: estimates,
-        })
+        let seconds = records as f64 / rate.unwrap_or(FIRST_GUESS);
+        let (quick, slow) = if rate.is_some() { MEASURED } else { GUESSED };
+        let queued = if objects.iter().any(|object| object.path == "bulk") { JOB_QUEUE } else { Duration::ZERO };
+        let span = |seconds: f64, more: Duration| {
+            Duration::try_from_secs_f64(seconds).ok().and_then(|span| (span + more).try_into().ok())
+        };
+        SyncEstimate {
+            api_calls: objects.iter().map(|estimate| estimate.api_calls).sum(),
+            duration: span(seconds, Duration::ZERO),
+            shortest: span(seconds * quick, Duration::ZERO),
+            longest: span(seconds * slow, queued),
+            rate_measured: rate.is_some(),
+            objects: objects.to_vec(),
+        }
     }
 
     fn scan_of(
@@ -84,11 +165,12 @@ impl SyncApi {
             records: i64::try_from(records).unwrap_or(i64::MAX),
             api_calls: i64::try_from(calls).unwrap_or(i64::MAX),
             path: if by_bulk { "bulk" } else { "rest" }.to_owned(),
+            reason: String::new(),
         }
     }
 
-    /// Returns what is covered, and the rate of the last whole reads.
-    async fn known_so_far(&self, known: &Workspace) -> Result<(Vec<Coverage>, f64), StoreError> {
+    /// Returns what is covered, and the rate of the last whole reads, if there were any.
+    async fn known_so_far(&self, known: &Workspace) -> Result<(Vec<Coverage>, Option<f64>), StoreError> {
         let mut tx = store::begin(&self.reader.pool, known.id).await?;
         let covered = store::coverage::list(&mut tx, known.id, known.epoch).await?;
         let runs = store::run::list(&mut tx, known.id, None, 20).await?;
@@ -102,8 +184,7 @@ impl SyncApi {
                 seconds += span.as_secs_f64();
             }
         }
-        let rate = if records > 0.0 && seconds > 0.0 { records / seconds } else { FIRST_GUESS };
-        Ok((covered, rate))
+        Ok((covered, (records > 0.0 && seconds > 0.0).then(|| records / seconds)))
     }
 
     async fn book(&self, workspace: WorkspaceId, calls: u64) -> Result<(), StoreError> {
