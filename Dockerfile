@@ -1,6 +1,6 @@
 # One image per program of lanesync: docker build --build-arg BIN=lanesync-auth .
 #
-# All programs are compiled in one step, which every image shares: building the seven takes as long as building one.
+# All programs are compiled in one step, which every image shares: building all takes as long as building one.
 # No syntax line: the frontend of Docker Engine 20.10 suffices, and a build fetches nothing but the two bases and crates.
 
 ARG RUST_IMAGE=rust:1.95.0-slim-trixie@sha256:e14e87345b4d5964ddcc3491d27ee046a0f23820f340c3c1e24da6880141f7c0
@@ -23,8 +23,8 @@ RUN cargo chef prepare --recipe-path /recipe.json
 FROM chef AS compiled
 # `release`, or `dev` for a quick look.
 ARG PROFILE=release
-# The packages with a program that becomes an image. lanesync-console joins here.
-ENV PACKAGES="-p auth -p extractor -p mapper -p customer-writer -p migrate -p cli -p salesforce-sim"
+# The packages with a program that becomes an image.
+ENV PACKAGES="-p auth -p extractor -p mapper -p customer-writer -p lanesync-console -p migrate -p cli -p salesforce-sim"
 COPY --from=recipe /recipe.json /recipe.json
 # Dependencies are a layer of their own: it lasts until Cargo.lock or a manifest changes.
 # hadolint ignore=SC2086
@@ -38,7 +38,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     cargo auditable build --locked --profile "${PROFILE}" --bins ${PACKAGES} \
     && folder="/target/$([ "${PROFILE}" = dev ] && echo debug || echo "${PROFILE}")" \
     && for program in lanesync lanesync-auth lanesync-extractor lanesync-mapper lanesync-customer-writer \
-           lanesync-migrate salesforce-sim; do \
+           lanesync-console lanesync-migrate salesforce-sim; do \
            mkdir -p "/programs/${program}" \
            && cp "${folder}/${program}" "/programs/${program}/" \
            && ln -s "${program}" "/programs/${program}/entrypoint" || exit 1; \
@@ -54,7 +54,7 @@ FROM ${PROGRAMS} AS programs
 # hadolint ignore=DL3006
 FROM ${RUST_IMAGE} AS folders
 RUN mkdir -p /volumes/nats-data \
-    && for reader in postgres nats migrate auth extractor mapper customer-writer; do \
+    && for reader in postgres nats migrate auth extractor mapper customer-writer console; do \
            mkdir -p "/volumes/secrets/${reader}" || exit 1; \
        done \
     && chmod -R 0750 /volumes && chown -R 65532:65532 /volumes

@@ -7,6 +7,7 @@
 mod config;
 mod connect;
 mod disconnect;
+mod elsewhere;
 mod moment;
 mod peers;
 mod plan;

@@ -22,10 +22,11 @@ const SIMULATED: &str = "simulated";
 const LARGEST_SECRET: u64 = 4096;
 
 /// Who logs in to NATS, and the folder that holds the password.
-const NATS_USERS: [(&str, &str); 5] = [
+const NATS_USERS: [(&str, &str); 6] = [
     ("extractor", "extractor/nats-password"),
     ("mapper", "mapper/nats-password"),
     ("writer", "customer-writer/nats-password"),
+    ("console", "console/nats-password"),
     ("migrate", "migrate/nats-password"),
     // No service is the observer: an operator finds its password beside the server's own file.
     ("observer", "nats/observer-password"),
@@ -176,7 +177,7 @@ mod tests {
     /// Empty volumes.
     fn volumes() -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
-        for folder in ["postgres", "nats", "migrate", "auth", "extractor", "mapper", "customer-writer"] {
+        for folder in ["postgres", "nats", "migrate", "auth", "extractor", "mapper", "customer-writer", "console"] {
             fs::create_dir(root.path().join(folder)).unwrap();
         }
         root

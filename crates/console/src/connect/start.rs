@@ -151,7 +151,7 @@ mod tests {
     fn a_cost_names_records_calls_and_minutes() {
         let object = ObjectEstimate { object: SalesforceObject::Lead.into(), records: 20_000, ..Default::default() };
         let duration = Some(prost_types::Duration { seconds: 61, nanos: 0 });
-        let estimate = SyncEstimate { objects: vec![object], api_calls: 24, duration };
+        let estimate = SyncEstimate { objects: vec![object], api_calls: 24, duration, ..Default::default() };
         assert_eq!(cost(&estimate), "20,000 records · 24 Salesforce calls · about 2 min");
         assert_eq!(by_object(&estimate), "20,000 Leads");
     }

@@ -11,12 +11,13 @@ use super::engine::{Engine, output};
 use super::{Arguments, say};
 
 /// The programs that become images, as the Dockerfile names them.
-const PROGRAMS: [&str; 7] = [
+const PROGRAMS: [&str; 8] = [
     "lanesync",
     "lanesync-auth",
     "lanesync-extractor",
     "lanesync-mapper",
     "lanesync-customer-writer",
+    "lanesync-console",
     "lanesync-migrate",
     "salesforce-sim",
 ];
