@@ -108,7 +108,9 @@ impl Aviary {
         let mut connections = self.world.lane.connections();
         let flow = connections.authorize_connection(request).await.unwrap().into_inner();
         let browser = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
-        let answer = browser.build().unwrap().get(&flow.authorize_url).send().await.unwrap();
+        let mut consent: url::Url = flow.authorize_url.parse().unwrap();
+        consent.query_pairs_mut().append_pair("sim_auto", "allow");
+        let answer = browser.build().unwrap().get(consent).send().await.unwrap();
         let callback: url::Url = answer.headers()["location"].to_str().unwrap().parse().unwrap();
         let part = |name: &str| {
             let found = callback.query_pairs().find(|(key, _)| key == name);
@@ -241,7 +243,8 @@ impl Aviary {
         write!(said, "{:?}", lane.syncs().list_sync_runs(runs).await.unwrap().into_inner()).unwrap();
         let connection = GetConnectionRequest { workspace_id };
         write!(said, "{:?}", lane.connections().get_connection(connection).await.unwrap().into_inner()).unwrap();
-        for name in ServiceName::ALL {
+        // The console has no gRPC API of its own.
+        for name in ServiceName::ALL.into_iter().filter(|name| *name != ServiceName::Console) {
             let mut board = StatusServiceClient::connect(self.world.stack.grpc_url(name)).await.unwrap();
             let answer = board.get_service_status(GetServiceStatusRequest {}).await.unwrap();
             write!(said, "{:?}", answer.into_inner()).unwrap();
