@@ -134,7 +134,6 @@ async fn assert_balance(world: &World, workspace: &str) {
 }
 
 #[tokio::test]
-#[expect(clippy::print_stdout, reason = "a failing run must say which seed repeats it")]
 async fn every_message_three_times_in_random_order_ends_as_salesforce_has_it() {
     let world = World::connected(SIZE, &[]).await;
     world.poll_once_a_day().await;

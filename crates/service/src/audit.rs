@@ -1,7 +1,7 @@
 //! The audit log of a service: appended to, never changed; each entry holds the hash of the one before.
 //!
 //! Every service keeps its own in its own schema, in two tables of one shape: `audit` holds the entries, a chain per
-//! workspace; `audit_anchor` says where the chain goes on from once old entries are gone. [`audit_log!`] makes the
+//! workspace; `audit_anchor` says where the chain goes on from once old entries are gone. `audit_log!` makes the
 //! statements for a schema, because only the crate that owns the tables can have its SQL checked. The service's role may
 //! insert and read; `forget_old_audit`, which belongs to the owner of the schema, takes away what is older than a year.
 

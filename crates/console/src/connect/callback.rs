@@ -12,9 +12,8 @@ use crate::web::{Ground, Notice, Outcome, ROOT, Visit, see};
 
 /// Takes the browser back from Salesforce.
 pub(super) async fn take(mut visit: Visit, RawQuery(query): RawQuery) -> Outcome {
-    let request = match read(&query.unwrap_or_default()) {
-        Ok(request) => request,
-        Err(trouble) => return Ok(offer_again(&visit, &Choice::first(), &trouble).await),
+    let Some(request) = read(&query.unwrap_or_default()) else {
+        return Ok(offer_again(&visit, &Choice::first(), &malformed()).await);
     };
     // Bound to the session: a callback that somebody else began, slipped to this browser, connects nothing.
     let Some(flow) = visit.session.take_flow(&request.state) else {
@@ -40,17 +39,14 @@ fn foreign() -> Trouble {
         .advise("Choose below and connect again.")
 }
 
-/// Reads the callback: each parameter at most once, and either a code or an error.
-fn read(query: &str) -> Result<CompleteAuthorizationRequest, Trouble> {
-    let malformed = || {
-        let title = crate::trouble::title(Reason::OauthCallbackMalformed);
-        Trouble::new(
-            Reason::OauthCallbackMalformed,
-            title,
-            "What came back from Salesforce is not complete. Nothing was connected.",
-        )
-        .advise("Choose below and connect again.")
-    };
+fn malformed() -> Trouble {
+    let title = crate::trouble::title(Reason::OauthCallbackMalformed);
+    let message = "What came back from Salesforce is not complete. Nothing was connected.";
+    Trouble::new(Reason::OauthCallbackMalformed, title, message).advise("Choose below and connect again.")
+}
+
+/// Reads the callback: each parameter at most once, and either a code or an error; `None` if it is malformed.
+fn read(query: &str) -> Option<CompleteAuthorizationRequest> {
     let mut callback = CompleteAuthorizationRequest::default();
     let mut seen = Vec::new();
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
@@ -63,13 +59,13 @@ fn read(query: &str) -> Result<CompleteAuthorizationRequest, Trouble> {
             _ => continue,
         };
         if seen.contains(&name) {
-            return Err(malformed());
+            return None;
         }
         *part = value.into_owned();
         seen.push(name);
     }
     let one = callback.code.is_empty() != callback.error.is_empty();
-    if callback.state.is_empty() || !one { Err(malformed()) } else { Ok(callback) }
+    (one && !callback.state.is_empty()).then_some(callback)
 }
 
 #[cfg(test)]
@@ -83,7 +79,7 @@ mod tests {
         for query in
             ["", "state=s", "code=c", "state=s&code=c&error=e", "state=s&state=t&code=c", "state=s&code=c&code=d"]
         {
-            assert!(read(query).unwrap_err().is(Reason::OauthCallbackMalformed), "{query}");
+            assert_eq!(read(query), None, "{query}");
         }
     }
 }

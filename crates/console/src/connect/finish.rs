@@ -79,7 +79,7 @@ struct FinishTemplate<'a> {
 
 /// Shows the steps.
 pub(super) async fn show(visit: &Visit, ground: &Ground, status: StatusCode, trouble: Option<&Trouble>) -> Outcome {
-    Ok(steps_page(visit, ground, status, trouble, "").await)
+    Ok(Box::pin(steps_page(visit, ground, status, trouble, "")).await)
 }
 
 async fn steps_page(
@@ -191,7 +191,7 @@ pub(super) async fn accept_fields(visit: Visit) -> Outcome {
         Ok(()) => Ok(see(&format!("{ROOT}/connect"), Some(Notice::MappingSaved))),
         Err(trouble) => {
             let ground = Ground::of(&visit).await;
-            Ok(steps_page(&visit, &ground, trouble.status(), Some(&trouble), "").await)
+            Ok(Box::pin(steps_page(&visit, &ground, trouble.status(), Some(&trouble), "")).await)
         }
     }
 }
@@ -244,12 +244,14 @@ pub(super) async fn start(visit: Visit, Form(begin): Form<Begin>) -> Outcome {
     }
     let start = match Start::read(&begin.start, &begin.start_date, visit.now) {
         Ok(start) => start,
-        Err(fault) => return Ok(steps_page(&visit, &ground, StatusCode::UNPROCESSABLE_ENTITY, None, fault).await),
+        Err(fault) => {
+            return Ok(Box::pin(steps_page(&visit, &ground, StatusCode::UNPROCESSABLE_ENTITY, None, fault)).await);
+        }
     };
     match start_sync(&visit, &ground, start, &begin.request_id).await {
         Ok(()) => Ok(see(ROOT, Some(Notice::SyncStarted))),
         Err(trouble) if trouble.is(Reason::SyncAlreadyRunning) => Ok(see(ROOT, Some(Notice::SyncStarted))),
-        Err(trouble) => Ok(steps_page(&visit, &ground, trouble.status(), Some(&trouble), "").await),
+        Err(trouble) => Ok(Box::pin(steps_page(&visit, &ground, trouble.status(), Some(&trouble), "")).await),
     }
 }
 

@@ -112,7 +112,7 @@ async fn show(visit: Visit) -> Outcome {
         SyncState::NotConnected | SyncState::Disconnected | SyncState::AuthRevoked => {
             Ok(form(&visit, &ground, StatusCode::OK, &Choice::first(), &Faults::default(), None))
         }
-        SyncState::Connecting => finish::show(&visit, &ground, StatusCode::OK, None).await,
+        SyncState::Connecting => Box::pin(finish::show(&visit, &ground, StatusCode::OK, None)).await,
         _ => Ok(Redirect::to(ROOT).into_response()),
     }
 }
