@@ -7,8 +7,10 @@ folder=$1/cli-plugins
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$folder"
+# From wherever this machine gets its packages.
+mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | head -n 1)
 while read -r hash package; do
-    curl --fail --silent --show-error --output "$work/deb" "http://deb.debian.org/debian/pool/main/d/$package"
+    curl --fail --silent --show-error --output "$work/deb" "${mirror}pool/main/d/$package"
     echo "$hash  $work/deb" | sha256sum --check --quiet
     dpkg-deb -x "$work/deb" "$work/files"
 done << 'END'
