@@ -8,7 +8,6 @@ mod process;
 mod records;
 mod replaying;
 mod saving;
-mod speed;
 mod stored;
 mod values;
 mod workspaces;
