@@ -1,6 +1,8 @@
 //! What operators do by hand: `keys rotate`, `traffic stop|resume`, `audit verify`.
 
 use std::fmt::Write as _;
+use std::io::Write as _;
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -12,17 +14,39 @@ use service::config::Database;
 use crate::config::Keys;
 use crate::keys::{Mode, rotate};
 use crate::kill_switch::{self, Traffic};
-use crate::serve::SERVICE;
+use crate::serve::{SERVICE, serve};
 use crate::store::{Store, audit};
 use crate::vault::KeyRing;
 
 /// The first words that name a command rather than the service.
-pub const NAMES: [&str; 3] = ["keys", "traffic", "audit"];
+const NAMES: [&str; 3] = ["keys", "traffic", "audit"];
+
+/// Runs the process from its arguments to its exit code.
+#[must_use]
+pub fn launch() -> ExitCode {
+    let first = std::env::args().nth(1).unwrap_or_default();
+    if NAMES.contains(&first.as_str()) {
+        return command();
+    }
+    service::launch(SERVICE, env!("CARGO_PKG_VERSION"), serve)
+}
+
+/// A command has no telemetry: what it says goes to the terminal.
+fn command() -> ExitCode {
+    let outcome = tokio::runtime::Runtime::new()
+        .map_err(anyhow::Error::from)
+        .and_then(|runtime| runtime.block_on(run(Cli::parse())));
+    let written = match &outcome {
+        Ok(text) => std::io::stdout().write_all(text.as_bytes()),
+        Err(error) => writeln!(std::io::stderr(), "{error:#}"),
+    };
+    if outcome.is_ok() && written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
 
 /// Commands of `lanesync-auth` beside serving.
 #[derive(Debug, Parser)]
 #[command(name = "lanesync-auth")]
-pub struct Cli {
+struct Cli {
     #[command(subcommand)]
     command: Command,
 }
@@ -86,11 +110,8 @@ enum AuditCommand {
     },
 }
 
-/// Runs a command and returns what it has to say.
-///
-/// # Errors
-/// When it fails; what was done before stays done.
-pub async fn run(cli: Cli) -> anyhow::Result<String> {
+/// Runs a command and returns what it has to say; if it fails, what was done before stays done.
+async fn run(cli: Cli) -> anyhow::Result<String> {
     let now = Timestamp::now();
     match cli.command {
         Command::Keys(KeysCommand::Rotate { dry_run, keys, database }) => {

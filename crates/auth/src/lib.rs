@@ -5,7 +5,7 @@
 //! ([`access`]).
 
 pub mod access;
-pub mod commands;
+mod commands;
 pub mod config;
 pub mod connect;
 pub mod connections;
@@ -22,3 +22,5 @@ pub mod store;
 pub mod upkeep;
 pub mod vault;
 pub mod workspaces;
+
+pub use commands::launch;

@@ -110,7 +110,7 @@ pub fn board() -> Board {
 ///
 /// # Errors
 /// When something that it needs is missing at start, or a task ends unasked.
-pub async fn serve(config: Config) -> anyhow::Result<()> {
+pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
     let ring = Arc::new(KeyRing::load(&config.keys.token_keys_file)?);
     let salesforce = salesforce(&config.salesforce, config.redirect_uri())?;
     let peers = Peers {

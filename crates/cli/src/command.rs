@@ -100,7 +100,9 @@ enum Command {
 }
 
 /// Runs the program from its arguments to its exit code.
-pub async fn invoke(args: Vec<OsString>) -> std::process::ExitCode {
+#[tokio::main]
+pub async fn launch() -> std::process::ExitCode {
+    let args: Vec<OsString> = std::env::args_os().collect();
     let wants_json = args.iter().any(|arg| arg == "--json");
     let command_line = match CommandLine::try_parse_from(args) {
         Ok(command_line) => command_line,

@@ -29,4 +29,4 @@ mod values;
 mod wire;
 mod workspace;
 
-pub use command::invoke;
+pub use command::launch;

@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    cli::invoke(std::env::args_os().collect()).await
+fn main() -> ExitCode {
+    cli::launch()
 }

@@ -22,4 +22,4 @@ mod web;
 mod words;
 
 pub use config::Config;
-pub use serve::{SERVICE, VERSION, serve};
+pub use serve::{SERVICE, VERSION, launch};

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    service::launch(console::SERVICE, console::VERSION, console::serve)
+    console::launch()
 }

@@ -1,14 +1,12 @@
 //! Puts the service together and runs it.
 
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use contract::streams::SESSIONS;
-use messaging::{Bucket, Bus};
-use secrecy::ExposeSecret as _;
+use messaging::Bucket;
 use service::Lifecycle;
-use service::config::{self, Nats};
 use service::grpc::serve_probes;
 use service::health::Health;
 use service::status::Board;
@@ -25,14 +23,20 @@ pub const SERVICE: &str = "lanesync-console";
 /// Version of the service.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
+/// Runs the process from its arguments to its exit code.
+#[must_use]
+pub fn launch() -> ExitCode {
+    service::launch(SERVICE, VERSION, serve)
+}
+
 /// Serves until the process is asked to stop.
 ///
 /// # Errors
 /// When NATS or the provider of identities can't be reached at start, or a task ends unasked.
-pub async fn serve(config: Config) -> anyhow::Result<()> {
+async fn serve(config: Config) -> anyhow::Result<()> {
     let health = Health::new().await;
     let board = Board::new(SERVICE, VERSION).depends_on("nats", true);
-    let bus = connect(&config.nats).await?;
+    let bus = service::nats::connect(&config.nats, SERVICE).await?;
     let bucket = Bucket::open(&bus, SESSIONS).await?;
     let sign_in = match &config.oidc.console_oidc_issuer {
         Some(issuer) => SignIn::Oidc(Box::new(Provider::discover(&config.oidc, issuer, &config.public_url).await?)),
@@ -58,7 +62,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
 
     tasks.spawn("pages", web::serve(config.http_addr, web::router(Arc::clone(&app)), tasks.stopping()));
     tasks.spawn("health and metrics", serve_probes_of(config, health, board.clone(), tasks.stopping()));
-    tasks.spawn("watch NATS", watch_nats(bus.clone(), board, tasks.stopping()));
+    tasks.spawn("watch NATS", service::nats::watch(bus.clone(), None, board, tasks.stopping()));
     tasks.spawn("forget the quiet", forget(app, tasks.stopping()));
     let outcome = tasks.run().await;
     bus.drain().await;
@@ -72,29 +76,6 @@ async fn serve_probes_of(
     stopping: CancellationToken,
 ) -> anyhow::Result<()> {
     serve_probes(&config.common, health, board, stopping).await
-}
-
-async fn connect(nats: &Nats) -> anyhow::Result<Bus> {
-    let password = nats.nats_password_file.as_deref().map(config::secret).transpose()?;
-    let config = messaging::Config {
-        url: nats.nats_url.clone(),
-        user: nats.nats_user.clone(),
-        password: password.map(|password| password.expose_secret().to_owned()),
-        client_name: SERVICE.to_owned(),
-    };
-    Bus::connect(&config).await.context("sessions live in NATS")
-}
-
-/// Writes on the board whether NATS is connected, until `stopping`.
-async fn watch_nats(bus: Bus, board: Board, stopping: CancellationToken) -> anyhow::Result<()> {
-    let mut tick = tokio::time::interval(Duration::from_secs(1));
-    loop {
-        tokio::select! {
-            () = stopping.cancelled() => return Ok(()),
-            _ = tick.tick() => {}
-        }
-        if bus.is_connected() { board.up("nats") } else { board.down("nats", "disconnected") }
-    }
 }
 
 /// Keeps the counts of who asks how often from growing, until `stopping`.

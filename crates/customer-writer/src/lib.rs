@@ -24,7 +24,7 @@ mod writer;
 
 pub use config::Config;
 pub use record::Existence;
-pub use serve::serve;
+pub use serve::launch;
 pub use writer::Writer;
 
 /// Name of the service in logs, traces and status.

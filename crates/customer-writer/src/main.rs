@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    service::launch(customer_writer::SERVICE, customer_writer::VERSION, customer_writer::serve)
+    customer_writer::launch()
 }

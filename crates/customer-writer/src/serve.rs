@@ -1,9 +1,9 @@
 //! The whole life of the process.
 
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use async_nats::jetstream::consumer::pull;
 use contract::admin::v1::workspace_state_service_server::WorkspaceStateServiceServer;
 use contract::streams::{DLQ, EVENTS, MAPPED, WRITER};
 use contract::writer::v1::apply_service_server::ApplyServiceServer;
@@ -11,14 +11,11 @@ use contract::writer::v1::customer_service_server::CustomerServiceServer;
 use contract::writer::v1::history_service_server::HistoryServiceServer;
 use contract::writer::v1::parked_service_server::ParkedServiceServer;
 use contract::writer::v1::standing_service_server::StandingServiceServer;
-use messaging::{Bus, Options};
-use secrecy::ExposeSecret as _;
+use messaging::Options;
 use service::Lifecycle;
-use service::config;
 use service::grpc::Server;
 use service::health::Health;
 use service::status::Board;
-use tokio_util::sync::CancellationToken;
 
 use crate::{Config, SERVICE, VERSION, Writer};
 
@@ -27,15 +24,21 @@ const BATCH: usize = 8;
 /// One parses while the other's statement runs.
 const WORKERS: usize = 2;
 
+/// Runs the process from its arguments to its exit code.
+#[must_use]
+pub fn launch() -> ExitCode {
+    service::launch(SERVICE, VERSION, serve)
+}
+
 /// Runs the writer until it is asked to stop.
 ///
 /// # Errors
 /// When Postgres or NATS can't be reached or are not in shape, or a task fails.
-pub async fn serve(config: Config) -> anyhow::Result<()> {
+async fn serve(config: Config) -> anyhow::Result<()> {
     let health = Health::new().await;
     let board = Board::new(SERVICE, VERSION).depends_on("postgres", true).depends_on("nats", true);
     let pool = service::postgres::connect(&config.database, SERVICE).await?;
-    let bus = connect(&config.nats).await?;
+    let bus = service::nats::connect(&config.nats, SERVICE).await?;
     messaging::setup::verify(&bus, &[MAPPED, EVENTS, DLQ], &[WRITER]).await.context("checking the streams")?;
 
     let writer = Writer::new(pool.clone());
@@ -59,42 +62,10 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     tasks.spawn("pass erase orders on", async move { erasing.pass_on_erasures(&mapper_url, stopping).await });
     tasks.spawn("keep house", writer.keep_house(tasks.stopping()));
     tasks.spawn("watch postgres", service::postgres::watch(pool.clone(), board.clone(), tasks.stopping()));
-    tasks.spawn("watch nats", watch_nats(bus.clone(), board, tasks.stopping()));
+    tasks.spawn("watch nats", service::nats::watch(bus.clone(), Some(WRITER), board, tasks.stopping()));
     tasks.spawn("serve", server.serve(tasks.stopping()));
     let outcome = tasks.run().await;
     bus.drain().await;
     pool.close().await;
     outcome
-}
-
-async fn connect(nats: &config::Nats) -> anyhow::Result<Bus> {
-    let password = nats.nats_password_file.as_deref().map(config::secret).transpose()?;
-    let config = messaging::Config {
-        url: nats.nats_url.clone(),
-        user: nats.nats_user.clone(),
-        password: password.map(|password| password.expose_secret().to_owned()),
-        client_name: SERVICE.to_owned(),
-    };
-    Ok(Bus::connect(&config).await?)
-}
-
-/// Writes on the board whether NATS is connected and how many batches wait, until `stopping`.
-async fn watch_nats(bus: Bus, board: Board, stopping: CancellationToken) -> anyhow::Result<()> {
-    let mut tick = tokio::time::interval(std::time::Duration::from_secs(2));
-    loop {
-        tokio::select! {
-            () = stopping.cancelled() => return Ok(()),
-            _ = tick.tick() => {}
-        }
-        if !bus.is_connected() {
-            board.down("nats", "disconnected");
-            continue;
-        }
-        board.up("nats");
-        let consumer =
-            bus.context().get_consumer_from_stream::<pull::Config, _, _>(WRITER.durable, WRITER.stream).await;
-        if let Ok(consumer) = consumer {
-            board.lag(i64::try_from(consumer.cached_info().num_pending).unwrap_or(i64::MAX));
-        }
-    }
 }

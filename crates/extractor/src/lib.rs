@@ -32,7 +32,7 @@ pub use api::{AccessApi, SchemaApi, SyncApi, WorkspaceStateApi};
 pub use commands::Commands;
 pub use config::Config;
 pub use peers::Peers;
-pub use serve::serve;
+pub use serve::launch;
 
 /// Name of the service in logs, traces and status.
 pub const SERVICE: &str = "lanesync-extractor";

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    service::launch(extractor::SERVICE, env!("CARGO_PKG_VERSION"), extractor::serve)
+    extractor::launch()
 }

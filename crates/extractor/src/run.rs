@@ -1,5 +1,6 @@
 //! What a run is: why it reads, where it stands, and which stages an object goes through. Pure.
 
+use chrono::{DateTime, Utc};
 use contract::event::v1::RunMode;
 use contract::extractor::v1::RunPhase;
 use serde::{Deserialize, Serialize};
@@ -184,6 +185,9 @@ pub struct Job {
     pub rows_before: u64,
     /// Times the job was asked whether it is complete.
     pub polls: u32,
+    /// When it is asked again, by our own clock.
+    #[serde(default)]
+    pub look_at: Option<DateTime<Utc>>,
 }
 
 /// Where a run stands.

@@ -1,5 +1,6 @@
 //! The whole life of the process.
 
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +10,7 @@ use contract::extractor::v1::access_service_server::AccessServiceServer;
 use contract::extractor::v1::schema_service_server::SchemaServiceServer;
 use contract::extractor::v1::sync_service_server::SyncServiceServer;
 use contract::streams::{CMD, DLQ, EVENTS, EXTRACTOR, RAW};
-use messaging::{Bus, Options};
-use secrecy::ExposeSecret as _;
+use messaging::Options;
 use service::grpc::Server;
 use service::health::Health;
 use service::status::Board;
@@ -28,15 +28,21 @@ use crate::{Config, SERVICE};
 /// Workspaces that are read at the same time by one process.
 const READERS: usize = 4;
 
+/// Runs the process from its arguments to its exit code.
+#[must_use]
+pub fn launch() -> ExitCode {
+    service::launch(SERVICE, env!("CARGO_PKG_VERSION"), serve)
+}
+
 /// Runs the extractor until it is asked to stop.
 ///
 /// # Errors
 /// When Postgres or NATS can't be reached or are not in shape, or a task fails.
-pub async fn serve(config: Config) -> anyhow::Result<()> {
+async fn serve(config: Config) -> anyhow::Result<()> {
     let health = Health::new().await;
     let board = Board::new(SERVICE, env!("CARGO_PKG_VERSION")).depends_on("postgres", true).depends_on("nats", true);
     let pool = service::postgres::connect(&config.database, SERVICE).await?;
-    let bus = connect(&config.nats).await?;
+    let bus = service::nats::connect(&config.nats, SERVICE).await?;
     messaging::setup::verify(&bus, &[RAW, EVENTS, CMD, DLQ], &[EXTRACTOR]).await.context("checking the streams")?;
     let peers = Peers::new(&config.auth_url, &config.mapper_url, &config.writer_url)?;
     let client = Client::new(peers.tokens.clone(), client_options(&config)?).context("making the Salesforce client")?;
@@ -58,7 +64,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         messaging::consume(&consumer_bus, EXTRACTOR, options, commands, stopping).await.map_err(anyhow::Error::from)
     });
     tasks.spawn("watch postgres", service::postgres::watch(pool.clone(), board.clone(), tasks.stopping()));
-    tasks.spawn("watch nats", watch_nats(bus.clone(), board, tasks.stopping()));
+    tasks.spawn("watch nats", service::nats::watch(bus.clone(), None, board, tasks.stopping()));
     tasks.spawn("serve", server.serve(tasks.stopping()));
     let outcome = tasks.run().await;
     bus.drain().await;
@@ -80,27 +86,4 @@ fn client_options(config: &Config) -> anyhow::Result<ClientOptions> {
         usage_believed_for: Duration::from_secs(900),
         patience: 1.0,
     })
-}
-
-async fn connect(nats: &config::Nats) -> anyhow::Result<Bus> {
-    let password = nats.nats_password_file.as_deref().map(config::secret).transpose()?;
-    let config = messaging::Config {
-        url: nats.nats_url.clone(),
-        user: nats.nats_user.clone(),
-        password: password.map(|password| password.expose_secret().to_owned()),
-        client_name: SERVICE.to_owned(),
-    };
-    Ok(Bus::connect(&config).await?)
-}
-
-/// Writes on the board whether NATS is connected, until `stopping`.
-async fn watch_nats(bus: Bus, board: Board, stopping: CancellationToken) -> anyhow::Result<()> {
-    let mut tick = tokio::time::interval(Duration::from_secs(2));
-    loop {
-        tokio::select! {
-            () = stopping.cancelled() => return Ok(()),
-            _ = tick.tick() => {}
-        }
-        if bus.is_connected() { board.up("nats") } else { board.down("nats", "disconnected") }
-    }
 }

@@ -43,11 +43,10 @@ mod value_mappings;
 mod wire;
 mod workspaces;
 
+use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
-use async_nats::jetstream::consumer::PullConsumer;
 use contract::admin::v1::workspace_state_service_server::WorkspaceStateServiceServer;
 use contract::extractor::v1::schema_service_client::SchemaServiceClient;
 use contract::mapper::v1::erasure_service_server::ErasureServiceServer;
@@ -59,7 +58,6 @@ use contract::writer::v1::apply_service_client::ApplyServiceClient;
 use contract::writer::v1::standing_service_client::StandingServiceClient;
 use domain::WorkspaceId;
 use messaging::Bus;
-use secrecy::ExposeSecret;
 use service::Lifecycle;
 use service::audit::Broken;
 use service::grpc::{MAX_MESSAGE_BYTES, Peer};
@@ -152,6 +150,12 @@ impl Mapper {
     }
 }
 
+/// Runs the process from its arguments to its exit code.
+#[must_use]
+pub fn launch() -> ExitCode {
+    service::launch(SERVICE, env!("CARGO_PKG_VERSION"), run)
+}
+
 /// Runs the service until a signal comes or a part of it fails.
 ///
 /// # Errors
@@ -160,7 +164,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let health = Health::new().await;
     let board = Board::new(SERVICE, env!("CARGO_PKG_VERSION")).depends_on("postgres", true).depends_on("nats", true);
     let pool = service::postgres::connect(&config.database, SERVICE).await?;
-    let bus = Bus::connect(&nats(&config.nats)?).await?;
+    let bus = service::nats::connect(&config.nats, SERVICE).await?;
     messaging::setup::verify(&bus, &STREAMS, &[streams::MAPPER]).await.context("looking at the streams")?;
     let mapper = Arc::new(Mapper::new(&config, pool.clone(), bus.clone(), board.clone())?);
 
@@ -173,41 +177,10 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         .add_service(WorkspaceStateServiceServer::new(Api::new(Arc::clone(&mapper))));
     tasks.spawn("serve gRPC", server.serve(tasks.stopping()));
     tasks.spawn("watch Postgres", service::postgres::watch(pool, board.clone(), tasks.stopping()));
-    tasks.spawn("watch NATS", watch_nats(bus.clone(), board, tasks.stopping()));
+    tasks.spawn("watch NATS", service::nats::watch(bus.clone(), Some(streams::MAPPER), board, tasks.stopping()));
     tasks.spawn("map chunks", Arc::clone(&mapper).map_chunks(config.batch, config.workers, tasks.stopping()));
     mapper.spawn_chores(&mut tasks);
     let outcome = tasks.run().await;
     bus.drain().await;
     outcome
-}
-
-fn nats(config: &service::config::Nats) -> anyhow::Result<messaging::Config> {
-    let password = config.nats_password_file.as_deref().map(service::config::secret).transpose()?;
-    Ok(messaging::Config {
-        url: config.nats_url.clone(),
-        user: config.nats_user.clone(),
-        password: password.map(|password| password.expose_secret().to_owned()),
-        client_name: SERVICE.to_owned(),
-    })
-}
-
-/// Writes on the board whether NATS is connected and how many chunks wait, until `stopping`.
-async fn watch_nats(bus: Bus, board: Board, stopping: CancellationToken) -> anyhow::Result<()> {
-    let mut tick = tokio::time::interval(Duration::from_secs(2));
-    loop {
-        tokio::select! {
-            () = stopping.cancelled() => return Ok(()),
-            _ = tick.tick() => {}
-        }
-        if !bus.is_connected() {
-            board.down("nats", "disconnected");
-            continue;
-        }
-        board.up("nats");
-        let consumer: Result<PullConsumer, _> =
-            bus.context().get_consumer_from_stream(streams::MAPPER.durable, streams::MAPPER.stream).await;
-        if let Ok(consumer) = consumer {
-            board.lag(i64::try_from(consumer.cached_info().num_pending).unwrap_or(i64::MAX));
-        }
-    }
 }

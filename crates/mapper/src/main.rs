@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    service::launch::<mapper::Config, _, _>(mapper::SERVICE, env!("CARGO_PKG_VERSION"), mapper::run)
+    mapper::launch()
 }

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use async_nats::jetstream::consumer::PullConsumer;
 use async_nats::jetstream::{self, context::PublishErrorKind};
 use async_nats::{ConnectOptions, HeaderMap};
 use bytes::Bytes;
 use contract::headers;
+use contract::streams::ConsumerSpec;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use tracing::{Instrument, Span};
 
@@ -145,6 +147,12 @@ impl Bus {
     #[must_use]
     pub fn is_connected(&self) -> bool {
         self.client.connection_state() == async_nats::connection::State::Connected
+    }
+
+    /// Returns how many messages wait for a consumer, if the server says so.
+    pub async fn waiting(&self, spec: ConsumerSpec) -> Option<u64> {
+        let consumer: PullConsumer = self.context.get_consumer_from_stream(spec.durable, spec.stream).await.ok()?;
+        Some(consumer.cached_info().num_pending)
     }
 
     /// Publishes and waits until the server has stored the message. The current span becomes the message's origin.

@@ -10,6 +10,7 @@ use async_nats::jetstream::consumer::{PullConsumer, pull};
 use async_nats::jetstream::{self, AckKind};
 use contract::streams::ConsumerSpec;
 use contract::{headers, subjects};
+use futures::future::join_all;
 use futures::{FutureExt, StreamExt};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -214,9 +215,9 @@ impl<H: Handler> Worker<H> {
                 continue;
             }
             let settle = trace::settle_span(&self.spec, &span, verb, alike.len());
-            for (delivery, outcome) in alike {
-                self.settle(delivery, *outcome).instrument(settle.clone()).await;
-            }
+            // All at once: each waits for the server's answer.
+            let settled = alike.into_iter().map(|(delivery, outcome)| self.settle(delivery, *outcome));
+            join_all(settled).instrument(settle).await;
         }
     }
 

@@ -8,6 +8,7 @@ mod launch;
 mod lifecycle;
 mod logs;
 pub mod metrics;
+pub mod nats;
 pub mod postgres;
 pub mod status;
 pub mod telemetry;

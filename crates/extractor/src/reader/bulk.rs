@@ -13,7 +13,7 @@ use tracing::{Instrument, Span};
 use super::TurnError;
 use super::fields::Prepared;
 use super::page::{BookEntry, PageRead, RunRef, page_span};
-use super::turn::{Step, Turn};
+use super::turn::{Step, Turn, our_clock_after};
 use crate::describe::Freshness;
 use crate::record::layout::Layout;
 use crate::record::{AnswerInvalid, Records, csv};
@@ -98,13 +98,21 @@ impl Turn {
         let answer = self.reader.client.call(&self.session, &request).await?;
         let answer = parse_job(&answer.body)?;
         let id = answer.id.parse::<SalesforceId>().map_err(|_| CallError::from(AnswerInvalid::Page))?;
-        let job = Job { id, read_seq, total: None, locator: None, rows_done: 0, rows_before: 0, polls: 0 };
+        // Nothing is ready at once, so the first look waits too.
+        let wait = self.reader.pace.job_poll;
+        let look_at = Some(our_clock_after(wait));
+        let job = Job { id, read_seq, total: None, locator: None, rows_done: 0, rows_before: 0, polls: 0, look_at };
         let work = Work { job: Some(job), jobs_made: work.jobs_made + 1, ..work };
         self.book(run.id, &[BookEntry::Work(object, Some(work))]).await?;
-        Ok(Step::Progress)
+        Ok(Step::WaitAtLeast(wait))
     }
 
     async fn look_at_job(&mut self, run: RunRef, object: Object, work: Work, mut job: Job) -> Result<Step, TurnError> {
+        // Other objects are read meanwhile, so a turn may begin before the job is due.
+        let left = job.look_at.and_then(|at| (at - our_clock_after(Duration::ZERO)).to_std().ok());
+        if let Some(left) = left.filter(|left| !left.is_zero()) {
+            return Ok(Step::WaitAtLeast(left));
+        }
         let path = self.reader.client.path(&format!("jobs/query/{}", job.id));
         let request = Request::get(path, "/services/data/{version}/jobs/query/{job}");
         let answer = parse_job(&self.reader.client.call(&self.session, &request).await?.body)?;
@@ -118,6 +126,7 @@ impl Turn {
         }
         let complete = job.total.is_some();
         let wait = self.reader.pace.job_poll.saturating_mul(1 << job.polls.min(6)).min(LONGEST_POLL);
+        job.look_at = Some(our_clock_after(wait));
         let work = Work { job: Some(job), ..work };
         self.book(run.id, &[BookEntry::Work(object, Some(work))]).await?;
         Ok(if complete { Step::Progress } else { Step::WaitAtLeast(wait) })

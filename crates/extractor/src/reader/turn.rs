@@ -215,9 +215,11 @@ impl Turn {
         until_poll.min(self.workspace.poll_interval)
     }
 
-    /// Reads a run's objects in their order, one after the other, until its share of the turn is used.
+    /// Reads a run's objects in their order until its share of the turn is used. While Salesforce prepares one object the
+    /// next is read, so bulk jobs are prepared side by side.
     async fn read_run(&mut self, run: &Run) -> Result<Step, TurnError> {
         let reference = RunRef { id: run.id, purpose: run.purpose };
+        let mut waiting: HashMap<Object, Duration> = HashMap::new();
         loop {
             if self.stopping.is_cancelled() {
                 return Ok(Step::TurnOver);
@@ -227,8 +229,11 @@ impl Turn {
             self.coverage = coverage::list(&mut tx, self.workspace.id, self.workspace.epoch).await?;
             tx.commit().await?;
             let Some(fresh) = fresh.filter(|run| run.phase.is_active()) else { return Ok(Step::Progress) };
-            let next = fresh.objects.iter().find_map(|object| Some((object, object.work.clone()?)));
-            let Some((progress, work)) = next else { return Ok(Step::Progress) };
+            let mut ready = fresh.objects.iter().filter(|object| !waiting.contains_key(&object.object));
+            let next = ready.find_map(|object| Some((object, object.work.clone()?)));
+            let Some((progress, work)) = next else {
+                return Ok(waiting.into_values().min().map_or(Step::Progress, Step::WaitAtLeast));
+            };
             let step = match self.step(reference, progress, work).await {
                 Ok(step) => step,
                 Err(TurnError::Call(error)) => self.heal(reference, progress.object, error).await?,
@@ -237,7 +242,9 @@ impl Turn {
             match step {
                 Step::Progress if self.pages_left > 0 => {}
                 Step::Progress | Step::TurnOver => return Ok(Step::TurnOver),
-                Step::WaitAtLeast(_) => return Ok(step),
+                Step::WaitAtLeast(wait) => {
+                    waiting.insert(progress.object, wait);
+                }
             }
         }
     }
