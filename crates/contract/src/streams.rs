@@ -91,7 +91,7 @@ pub const DLQ: StreamSpec = StreamSpec {
     subjects: &["lanesync.v1.dlq.>"],
     retention: Retention::Limits,
     max_bytes: GIB,
-    max_age: Duration::from_secs(30 * 86_400),
+    max_age: Duration::from_secs(14 * 86_400),
 };
 
 /// A key-value bucket.

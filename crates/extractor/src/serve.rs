@@ -11,11 +11,10 @@ use contract::extractor::v1::schema_service_server::SchemaServiceServer;
 use contract::extractor::v1::sync_service_server::SyncServiceServer;
 use contract::streams::{CMD, DLQ, EVENTS, EXTRACTOR, RAW};
 use messaging::Options;
+use service::Lifecycle;
 use service::grpc::Server;
 use service::health::Health;
 use service::status::Board;
-use service::{Lifecycle, config};
-use tokio_util::sync::CancellationToken;
 
 use crate::api::{AccessApi, SchemaApi, SyncApi, WorkspaceStateApi};
 use crate::commands::Commands;

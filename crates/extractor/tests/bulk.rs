@@ -31,6 +31,20 @@ async fn case_65_result_pages_are_read_by_locator_to_the_end() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jobs_of_all_objects_are_prepared_side_by_side() {
+    let objects = [Object::Account, Object::Contact, Object::Lead];
+    let world = Choice::seeded(30, 60, 30).paced(|pace| pace.bulk_threshold = 0).start().await;
+    world.first_load(&objects).await;
+    for object in objects {
+        assert_eq!(live_ids(&world.lane, object), sim_ids(&world.sim, object));
+    }
+    let of_jobs = [Endpoint::BulkCreate, Endpoint::BulkPoll, Endpoint::BulkResults];
+    let asked: Vec<_> =
+        world.sim.requests().iter().map(|request| request.endpoint).filter(|one| of_jobs.contains(one)).collect();
+    assert_eq!(asked[..3], [Endpoint::BulkCreate; 3], "every job is made before the first is looked at: {asked:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rule_07_a_job_moves_only_its_own_cursor_and_its_polls_begin_before_it() {
     let mut world = bulk(2_500).paced(|pace| pace.quantum = 1).start_idle().await;
     let before = jiff::Timestamp::now().as_second();

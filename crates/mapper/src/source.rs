@@ -212,7 +212,8 @@ pub(crate) async fn insert(
     Ok(inserted)
 }
 
-/// Replaces rows that the transaction holds. `has_new_image` tells whose text differs from the stored one.
+/// Replaces rows that the transaction holds; written as an upsert, which can't but go by the key (see [`lock`]).
+/// `has_new_image` tells whose text differs from the stored one.
 pub(crate) async fn replace(
     conn: &mut PgConnection,
     workspace: WorkspaceId,
@@ -223,24 +224,33 @@ pub(crate) async fn replace(
     let columns = Columns::of(rows, has_new_image);
     sqlx::query!(
         r#"
-        update mapper.source_record s
-           set read_seq           = n.read_seq,
-               state              = n.state,
-               master_id          = n.master_id,
-               converted_id       = n.converted_id,
-               account_id         = n.account_id,
-               modified_ms        = n.modified_ms,
-               field_list_version = n.field_list_version,
-               currency           = n.currency,
-               stamp              = n.stamp,
-               revision           = n.revision,
-               image              = coalesce(n.image, s.image),
-               carry              = n.carry
+        insert into mapper.source_record
+               (workspace_id, object, epoch, salesforce_id, read_seq, state, master_id, converted_id, account_id,
+                modified_ms, field_list_version, currency, stamp, revision, image, carry)
+        select $1, $2, held.epoch, n.salesforce_id, n.read_seq, n.state, n.master_id, n.converted_id, n.account_id,
+               n.modified_ms, n.field_list_version, n.currency, n.stamp, n.revision, coalesce(n.image, held.image), n.carry
           from unnest($3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[], $9::bigint[],
                       $10::bigint[], $11::text[], $12::bigint[], $13::int[], $14::text[], $15::text[])
                n (salesforce_id, read_seq, state, master_id, converted_id, account_id, modified_ms,
                   field_list_version, currency, stamp, revision, image, carry)
-         where s.workspace_id = $1 and s.object = $2 and s.salesforce_id = n.salesforce_id
+         cross join lateral (
+               select epoch, image
+                 from mapper.source_record
+                where workspace_id = $1 and object = $2 and salesforce_id = n.salesforce_id
+                  for update) held
+            on conflict (workspace_id, object, salesforce_id) do update
+           set read_seq           = excluded.read_seq,
+               state              = excluded.state,
+               master_id          = excluded.master_id,
+               converted_id       = excluded.converted_id,
+               account_id         = excluded.account_id,
+               modified_ms        = excluded.modified_ms,
+               field_list_version = excluded.field_list_version,
+               currency           = excluded.currency,
+               stamp              = excluded.stamp,
+               revision           = excluded.revision,
+               image              = excluded.image,
+               carry              = excluded.carry
         "#,
         workspace.0,
         object.token(),
@@ -391,7 +401,7 @@ pub(crate) async fn page_to_replay(
     rows.into_iter().map(Row::into_stored).collect()
 }
 
-/// Stamps rows that are still as they were when they were mapped, and returns how many.
+/// Stamps rows that are still as they were when they were mapped, and returns how many; by the key, as [`replace`].
 pub(crate) async fn stamp(
     conn: &mut PgConnection,
     workspace: WorkspaceId,
@@ -404,11 +414,18 @@ pub(crate) async fn stamp(
     let revisions: Vec<i32> = rows.iter().map(|row| row.revision).collect();
     let stamped = sqlx::query!(
         r#"
-        update mapper.source_record s
-           set stamp = $3
+        insert into mapper.source_record
+               (workspace_id, object, epoch, salesforce_id, read_seq, state, modified_ms, field_list_version, stamp,
+                revision, image)
+        select $1, $2, held.*
           from unnest($4::text[], $5::bigint[], $6::int[]) n (salesforce_id, read_seq, revision)
-         where s.workspace_id = $1 and s.object = $2 and s.salesforce_id = n.salesforce_id
-           and s.read_seq = n.read_seq and s.revision = n.revision and s.stamp < $3
+         cross join lateral (
+               select epoch, salesforce_id, read_seq, state, modified_ms, field_list_version, $3::bigint, revision, image
+                 from mapper.source_record
+                where workspace_id = $1 and object = $2 and salesforce_id = n.salesforce_id
+                  and read_seq = n.read_seq and revision = n.revision and stamp < $3
+                  for update) held
+            on conflict (workspace_id, object, salesforce_id) do update set stamp = excluded.stamp
         "#,
         workspace.0,
         object.token(),

@@ -1,5 +1,9 @@
 //! What our other services ask: the mapping in force, applied chunks, candidates of a sweep, counts.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
 use contract::convert::{self, to_wire_time};
 use contract::writer::v1::apply_service_server::ApplyService;
 use contract::writer::v1::{
@@ -8,27 +12,58 @@ use contract::writer::v1::{
     ObjectCount, SetMappingRequest, SetMappingResponse,
 };
 use contract::{common::v1 as common, writer::v1 as wire};
-use sqlx::PgPool;
+use domain::WorkspaceId;
+use sqlx::{PgConnection, PgPool};
 use tonic::{Request, Response, Status};
 
 use super::history::tally;
 use super::{CallError, begin, invalid, page};
 use crate::chunk::{self, UnreadableBatch};
+use crate::store::read::Counts as Counted;
 use crate::store::workspace::{self, Mapping, Rule};
 use crate::store::{applied, history, parked, read};
 
 /// Most accounts that one question about their contacts may name.
 const MAX_ACCOUNTS: usize = 1000;
 
+/// Counting reads every row, so what took longer than this is kept for a while.
+const QUICK: Duration = Duration::from_millis(20);
+/// For so many times as long as it took: counting never takes more than a twentieth of the time.
+const KEPT: u32 = 20;
+
 /// Serves `ApplyService`.
 #[derive(Clone, Debug)]
 pub(crate) struct ApplyApi {
     pool: PgPool,
+    /// Counts with the time until which they are good enough.
+    counted: Arc<Mutex<HashMap<WorkspaceId, (Instant, Counted)>>>,
 }
 
 impl ApplyApi {
     pub(crate) fn new(pool: PgPool) -> Self {
-        Self { pool }
+        Self { pool, counted: Arc::default() }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, HashMap<WorkspaceId, (Instant, Counted)>> {
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts rows, or says what was counted a moment ago.
+    async fn counted(&self, conn: &mut PgConnection, workspace: WorkspaceId) -> Result<Counted, CallError> {
+        let now = Instant::now();
+        {
+            let mut kept = self.kept();
+            kept.retain(|_, (until, _)| *until > now);
+            if let Some((_, counts)) = kept.get(&workspace) {
+                return Ok(counts.clone());
+            }
+        }
+        let counts = read::counts(conn, workspace).await?;
+        let took = now.elapsed();
+        if took > QUICK {
+            self.kept().insert(workspace, (Instant::now() + took * KEPT, counts.clone()));
+        }
+        Ok(counts)
     }
 
     async fn set_mapping(&self, request: SetMappingRequest) -> Result<SetMappingResponse, CallError> {
@@ -108,7 +143,7 @@ impl ApplyApi {
     async fn count(&self, request: GetCountsRequest) -> Result<Counts, CallError> {
         let workspace = convert::workspace_id(&request.workspace_id)?;
         let mut transaction = begin(&self.pool, workspace).await?;
-        let counts = read::counts(&mut transaction, workspace).await?;
+        let counts = self.counted(&mut transaction, workspace).await?;
         let (parked, oldest_parked) = parked::count(&mut transaction, workspace).await?;
         let day = history::last_day(&mut transaction, workspace).await?;
         let live = counts

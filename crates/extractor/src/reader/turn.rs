@@ -229,8 +229,9 @@ impl Turn {
             self.coverage = coverage::list(&mut tx, self.workspace.id, self.workspace.epoch).await?;
             tx.commit().await?;
             let Some(fresh) = fresh.filter(|run| run.phase.is_active()) else { return Ok(Step::Progress) };
-            let mut ready = fresh.objects.iter().filter(|object| !waiting.contains_key(&object.object));
-            let next = ready.find_map(|object| Some((object, object.work.clone()?)));
+            let ready = fresh.objects.iter().filter(|object| !waiting.contains_key(&object.object));
+            let next =
+                ready.filter_map(|object| Some((object, object.work.clone()?))).min_by_key(|(_, work)| urgency(work));
             let Some((progress, work)) = next else {
                 return Ok(waiting.into_values().min().map_or(Step::Progress, Step::WaitAtLeast));
             };
@@ -464,6 +465,15 @@ impl Turn {
         }
         tx.commit().await?;
         Ok(())
+    }
+}
+
+/// What Salesforce prepares while something else is read is asked for first: counts, which decide about jobs, then jobs.
+fn urgency(work: &Work) -> u8 {
+    match work.stage {
+        Stage::Choose => 0,
+        Stage::Bulk if work.job.is_none() => 1,
+        _ => 2,
     }
 }
 
