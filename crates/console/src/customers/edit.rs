@@ -10,8 +10,9 @@ use contract::mapper::v1::LaneField;
 use domain::Kind;
 use serde::Deserialize;
 
-use super::field::{self, Faults, FieldRow, Sent, Told};
+use super::field::{self, Faults, FieldRow, Told};
 use super::one::{self, Wrong};
+use super::sent::{self, Sent};
 use super::{Words, call, href, words};
 use crate::trouble::Trouble;
 use crate::web::{Frame, Ground, Notice, Outcome, Tab, Visit, page, see};
@@ -34,7 +35,7 @@ pub(super) async fn save(
     let (row, known) = tokio::join!(call::find(&visit, kind, &id), call::fields(&visit, kind));
     let row = row.map_err(|trouble| visit.refuse(&trouble))?;
     let place = one::Place::default();
-    let edit = match field::edit(&known, Some(&row), &sent) {
+    let edit = match sent::edit(&known, Some(&row), &sent) {
         Ok(edit) => edit,
         Err(faults) => {
             let wrong = Wrong { sent: Some(sent), faults, trouble: None };
@@ -133,7 +134,7 @@ pub(super) async fn create(visit: Visit, kind: Kind, Form(pairs): Form<Vec<(Stri
     let sent = Sent::of(pairs);
     let customer = sent.part("customer").to_owned();
     let known = call::fields(&visit, kind).await;
-    let (status, wrong) = match field::edit(&known, None, &sent) {
+    let (status, wrong) = match sent::edit(&known, None, &sent) {
         Err(faults) => (StatusCode::UNPROCESSABLE_ENTITY, Wrong { sent: Some(sent), faults, trouble: None }),
         Ok(edit) => match call::create(&visit, kind, &customer, edit.fields).await {
             Ok(row) => {

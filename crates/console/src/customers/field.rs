@@ -8,6 +8,7 @@ use contract::writer::v1::FieldValue;
 use domain::Kind;
 
 use super::row::Row;
+use super::sent::Sent;
 use super::value::{Typed, shown};
 use super::{href, words};
 use crate::moment::Moment;
@@ -211,85 +212,6 @@ pub(super) fn choices(options: &[FieldOption], chosen: &str) -> Vec<Choice> {
     choices
 }
 
-/// What a form sent: `field.<id>` with the value, `currency.<id>` for money, `was.<id>` with the mark of what stood there.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Sent(BTreeMap<String, String>);
-
-impl Sent {
-    /// Reads a form.
-    pub(super) fn of(pairs: Vec<(String, String)>) -> Self {
-        Self(pairs.into_iter().collect())
-    }
-
-    /// Returns a part by its name.
-    pub(super) fn part(&self, name: &str) -> &str {
-        self.0.get(name).map_or("", String::as_str)
-    }
-
-    fn typed(&self, field: &str) -> Option<Typed> {
-        let text = self.0.get(&format!("field.{field}"))?;
-        Some(Typed::sent(text, self.part(&format!("currency.{field}"))))
-    }
-}
-
-/// What is to be written.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Edit {
-    pub(super) fields: Vec<FieldValue>,
-    pub(super) mask: Vec<String>,
-}
-
-/// Returns what a form changes: only what somebody touched, so that what a sync wrote meanwhile stays.
-///
-/// A field that got locked meanwhile is left for the writer to refuse.
-///
-/// # Errors
-/// What is wrong, by field.
-pub(super) fn edit(known: &[LaneField], row: Option<&Row>, sent: &Sent) -> Result<Edit, Faults> {
-    let (mut edit, mut faults) = (Edit::default(), Faults::new());
-    for field in known {
-        let standing = row.and_then(|row| row.field(&field.id));
-        let before = Typed::of(standing.and_then(|value| value.value.as_ref()));
-        let typed = sent.typed(&field.id).unwrap_or_default();
-        let was = sent.part(&format!("was.{}", field.id));
-        let is_missing = row.is_none() && field.required && typed.text.trim().is_empty();
-        if is_missing {
-            faults.insert(field.id.clone(), format!("Enter the {}.", field.display_name.to_lowercase()));
-            continue;
-        }
-        let is_sent = sent.typed(&field.id).is_some();
-        if !is_sent || typed.mark() == was || typed == before {
-            continue;
-        }
-        let is_locked = standing.is_some_and(|value| !value.locked_by.is_empty());
-        if !is_locked && !was.is_empty() && was != before.mark() {
-            let stands = shown(standing.and_then(|value| value.value.as_ref()), &field.options);
-            let stands = if stands.is_empty() { "nothing".to_owned() } else { format!("“{stands}”") };
-            let fault = format!("Somebody else changed this to {stands} meanwhile. Save again to overwrite it.");
-            faults.insert(field.id.clone(), fault);
-            continue;
-        }
-        match typed.read(field.r#type()) {
-            Ok(None) if field.required && !is_locked => {
-                faults.insert(field.id.clone(), format!("Enter the {}.", field.display_name.to_lowercase()));
-            }
-            Ok(value) => {
-                edit.mask.push(field.id.clone());
-                let field = field.id.clone();
-                edit.fields.extend(value.map(|value| FieldValue {
-                    field,
-                    value: Some(value),
-                    ..FieldValue::default()
-                }));
-            }
-            Err(fault) => {
-                faults.insert(field.id.clone(), fault.to_owned());
-            }
-        }
-    }
-    if faults.is_empty() { Ok(edit) } else { Err(faults) }
-}
-
 #[cfg(test)]
 mod tests {
     use contract::common::v1::{Value, value};
@@ -304,50 +226,6 @@ mod tests {
 
     fn row(fields: Vec<FieldValue>) -> Row {
         contract::writer::v1::Customer { id: "c1".into(), source: 1, fields, ..Default::default() }.into()
-    }
-
-    fn sent(pairs: &[(&str, &str)]) -> Sent {
-        Sent::of(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
-    }
-
-    fn mark(text: &str) -> String {
-        Typed::sent(text, "").mark()
-    }
-
-    #[test]
-    fn only_what_somebody_touched_is_written() {
-        let row = row(vec![text("name", "Acme", "Account.Name"), text("phone", "1", ""), text("country", "FI", "")]);
-        let (one, country) = (mark("1"), mark("SE"));
-        // The sync changed the country while the form was open; the person did not touch it.
-        let form = sent(&[
-            ("field.phone", "2"),
-            ("was.phone", &one),
-            ("field.country", "SE"),
-            ("was.country", &country),
-            ("field.nobody", "x"),
-        ]);
-        let edit = edit(&catalogue(Kind::Account), Some(&row), &form).unwrap();
-        assert_eq!(edit.mask, ["phone"]);
-        assert_eq!(edit.fields, [text("phone", "2", "")]);
-    }
-
-    #[test]
-    fn a_field_that_two_people_touched_asks_once_and_a_lock_is_left_to_the_writer() {
-        let row = row(vec![text("name", "Acme", "Account.Name"), text("phone", "3", "")]);
-        let one = mark("1");
-        let form = sent(&[("field.phone", "2"), ("was.phone", &one)]);
-        let faults = edit(&catalogue(Kind::Account), Some(&row), &form).unwrap_err();
-        assert!(faults["phone"].contains("“3”"), "{faults:?}");
-        let form = sent(&[("field.name", ""), ("was.name", &one)]);
-        assert_eq!(edit(&catalogue(Kind::Account), Some(&row), &form).unwrap().mask, ["name"]);
-    }
-
-    #[test]
-    fn a_new_row_needs_its_name_and_clears_nothing() {
-        let faults = edit(&catalogue(Kind::Contact), None, &sent(&[("field.name", " ")])).unwrap_err();
-        assert_eq!(faults["name"], "Enter the name.");
-        let form = sent(&[("field.name", "Ada"), ("field.email", ""), ("field.status", "new")]);
-        assert_eq!(edit(&catalogue(Kind::Contact), None, &form).unwrap().mask, ["name", "status"]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod field;
 mod list;
 mod one;
 mod row;
+mod sent;
 mod story;
 mod value;
 mod view;

@@ -13,8 +13,9 @@ use futures::future::join_all;
 use serde::Deserialize;
 
 use super::call::{self, Listed};
-use super::field::{self, Control, Faults, FieldRow, Sent, Told};
+use super::field::{self, Control, Faults, FieldRow, Told};
 use super::row::{Row, api_name};
+use super::sent::Sent;
 use super::value::raw;
 use super::view::{Source, Table, source, table};
 use super::{Standing, Words, href, standing, words};
