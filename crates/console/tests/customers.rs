@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use contract::common::v1::{Money, Plan, RecordKind, Value, value};
 use contract::extractor::v1::SyncScope;
-use contract::writer::v1::{CreateCustomerRequest, Customer, FieldValue, GetContactRequest, GetCustomerRequest};
+use contract::writer::v1::{
+    CreateCustomerRequest, Customer, FieldValue, GetContactRequest, GetCustomerRequest, ListContactsRequest,
+};
 use reqwest::StatusCode;
 use serde_json::json;
 
@@ -59,8 +61,8 @@ fn text(customer: &Customer, field: &str) -> Option<String> {
 
 /// Returns the ids of the rows that a list links to.
 fn listed(page: &Page, what: &str) -> Vec<String> {
-    let links = page.body.split(&format!("<th role=\"rowheader\" scope=\"row\"><a href=\"{ROOT}/{what}/")).skip(1);
-    links.map(|link| link.split('"').next().unwrap().to_owned()).collect()
+    let before = format!("<th role=\"rowheader\" scope=\"row\"><a href=\"{ROOT}/{what}/");
+    page.body.split(&before).skip(1).map(|link| link.split('"').next().unwrap().to_owned()).collect()
 }
 
 async fn save(browser: &Browser, page: &Page, path: &str, values: &[(&str, &str)]) -> Page {
@@ -229,12 +231,8 @@ async fn contacts_are_listed_searched_and_told_from_leads() {
         let Some(link) = link else { break };
         next = link.rsplit("href=\"").next().unwrap().split('"').next().unwrap().replace("&#38;", "&");
     }
-    let known = world.lane.customers().list_contacts(contract::writer::v1::ListContactsRequest {
-        workspace_id: workspace.clone(),
-        page_size: 1000,
-        ..Default::default()
-    });
-    let known = known.await.unwrap().into_inner().contacts;
+    let all = ListContactsRequest { workspace_id: workspace.clone(), page_size: 1000, ..Default::default() };
+    let known = world.lane.customers().list_contacts(all).await.unwrap().into_inner().contacts;
     assert_eq!(seen, known.iter().map(|contact| contact.id.clone()).collect());
     assert!(pages > 1, "{pages}");
     let counted = admin.open(&format!("{ROOT}/contacts?count=yes")).await;
