@@ -96,7 +96,7 @@ pub(super) async fn show(visit: Visit, kind: Kind, Path(id): Path<String>, Query
         let notice = uuid::Uuid::try_parse(&id).is_ok().then_some(Notice::Merged);
         return Ok(see(&href(kind, &row.id), notice));
     }
-    Ok(render(&visit, &row, StatusCode::OK, &place, Wrong::default()).await)
+    Ok(Box::pin(render(&visit, &row, StatusCode::OK, &place, Wrong::default())).await)
 }
 
 /// Shows a row, with what was typed and what is wrong with it.
