@@ -25,7 +25,7 @@ async fn what_is_hidden_is_named_with_what_is_lost_and_whom_to_ask() {
         (page.state() == "connecting" && page.body.contains("fields that matter")).then_some(page)
     })
     .await;
-    assert!(page.body.contains("visible, 40 records") && page.body.contains("visible, 30 records"), "{}", page.body);
+    assert!(page.body.contains("<p>40 records; ") && page.body.contains("<p>30 records; "), "{}", page.body);
     assert!(!page.body.contains("Ask a Salesforce admin to"), "{}", page.body);
 
     // A mapped field and a whole object go away in Salesforce.
@@ -39,7 +39,7 @@ async fn what_is_hidden_is_named_with_what_is_lost_and_whom_to_ask() {
     assert_eq!((page.status, page.heading()), (StatusCode::OK, "What Lane can see"));
     for part in [
         "1 object and 1 field that Lane needs can’t be read.",
-        "hidden from the Salesforce user",
+        "The Salesforce user may not see it.",
         "No people come from Salesforce leads.",
         "permission set with the object permissions Read and View All Records on Lead",
         "<code>Industry</code>",

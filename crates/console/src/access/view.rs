@@ -111,9 +111,9 @@ fn object_sight(access: &ObjectAccess) -> ObjectSight {
         );
         let fields = i64::try_from(readable.len()).unwrap_or(i64::MAX);
         let all = i64::try_from(access.fields.len()).unwrap_or(i64::MAX);
-        format!("{records}, {} of {} fields that matter", words::number(fields), words::number(all))
+        format!("{records}; {} of {} fields that matter can be read", words::number(fields), words::number(all))
     } else {
-        "hidden from the Salesforce user".to_owned()
+        "The Salesforce user may not see it.".to_owned()
     };
     ObjectSight {
         name: object(access.object()),
@@ -192,11 +192,11 @@ mod tests {
         assert!(!told.is_fine);
         assert_eq!(told.summary, "1 object and 1 field that Lane needs can’t be read.");
         assert_eq!(told.wanted, ["Give View All.", "Give Read."]);
-        assert_eq!(told.objects[0].text, "1,200 records, 1 of 3 fields that matter");
+        assert_eq!(told.objects[0].text, "1,200 records; 1 of 3 fields that matter can be read");
         let hidden: Vec<_> = told.objects[0].hidden.iter().map(|field| field.path.as_str()).collect();
         assert_eq!(hidden, ["Industry", "Sic"]);
         assert_eq!(told.objects[0].hidden[0].feeds, "Industry");
-        assert_eq!(told.objects[1].text, "hidden from the Salesforce user");
+        assert_eq!(told.objects[1].text, "The Salesforce user may not see it.");
     }
 
     #[test]

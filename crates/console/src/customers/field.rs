@@ -17,6 +17,9 @@ use crate::web::ROOT;
 /// Longest value that a form offers for editing, in bytes: a form as a whole is limited, and escaping makes it longer.
 const LONGEST: usize = 5_000;
 
+/// The field that holds more than a line.
+const LONG_TEXT: &str = "description";
+
 /// What is wrong, by field.
 pub(super) type Faults = BTreeMap<String, String>;
 
@@ -156,7 +159,7 @@ fn field_row(
     let typed = sent.and_then(|sent| sent.typed(&field.id)).unwrap_or_else(|| standing.clone());
     let control = if lock.is_some() {
         let text = shown(value.value.as_ref(), &field.options);
-        Control::Locked { is_long: text.len() > 80 || text.contains('\n'), text }
+        Control::Locked { is_long: field.id == LONG_TEXT || text.len() > 80 || text.contains('\n'), text }
     } else if standing.text.len() > LONGEST {
         Control::TooLong { text: standing.text.clone() }
     } else {
@@ -193,7 +196,7 @@ fn control(field: &LaneField, typed: Typed) -> Control {
             Control::Choice { choices: choices(&options, &text) }
         }
         // A line would lose the breaks that somebody else put there.
-        FieldType::Text | FieldType::Unspecified if field.id == "description" || text.contains('\n') => {
+        FieldType::Text | FieldType::Unspecified if field.id == LONG_TEXT || text.contains('\n') => {
             Control::Lines { text }
         }
         FieldType::Text | FieldType::Unspecified => Control::Line { text, mode: "text" },

@@ -44,6 +44,12 @@ impl Wish {
         narrowing.iter().any(|part| !part.trim().is_empty()) || self.show == "archived"
     }
 
+    /// Whether filters or an order are chosen, so that they are to be seen.
+    pub(super) fn filters(&self) -> bool {
+        let chosen = [&self.status, &self.tier, &self.source, &self.show, &self.mark, &self.order];
+        chosen.iter().any(|part| !part.is_empty())
+    }
+
     /// Returns the address of the same list from another place on.
     pub(super) fn href(&self, kind: Kind, after: &str) -> String {
         let mut query = Serializer::new(String::new());
