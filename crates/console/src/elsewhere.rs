@@ -13,7 +13,6 @@ pub(crate) fn routes() -> Router<App> {
     Router::new()
         .route("/mapping/{tab}", get(async |visit| show(visit, Tab::Mapping).await))
         .route("/values/{field}", get(async |visit| show(visit, Tab::Values).await))
-        .route("/customers", get(async |visit| show(visit, Tab::Customers).await))
         .route("/problems", get(async |visit| show(visit, Tab::Problems).await))
 }
 
@@ -30,7 +29,7 @@ struct ElsewhereTemplate<'a> {
 
 fn deeds(tab: Tab) -> &'static [Deed] {
     match tab {
-        Tab::Status | Tab::Runs => &[],
+        Tab::Status | Tab::Customers | Tab::Runs => &[],
         Tab::Mapping => &[
             ("See which Salesforce field feeds which Lane field", "lanesync mapping show"),
             ("Take the suggested fields", "lanesync mapping suggest"),
@@ -41,11 +40,6 @@ fn deeds(tab: Tab) -> &'static [Deed] {
             ("See the values without a mapping, and who carries them", "lanesync unmapped"),
             ("See all values of a field", "lanesync values list"),
             ("Map values to an option", "lanesync values map"),
-        ],
-        Tab::Customers => &[
-            ("Find customers", "lanesync customers list"),
-            ("See one customer with its locks", "lanesync customers get"),
-            ("Edit a field that is not locked", "lanesync customers set"),
         ],
         Tab::Problems => &[
             ("See the records that were set aside, and why", "lanesync parked list"),

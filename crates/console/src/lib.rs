@@ -4,10 +4,13 @@
 //! services whenever a page is shown. A page is a plain struct that a pure function builds from their answers, a template that
 //! renders it, and forms that work without JavaScript. README.md shows how each of these is written.
 
+mod access;
 mod config;
 mod connect;
+mod customers;
 mod disconnect;
 mod elsewhere;
+mod estimate;
 mod moment;
 mod peers;
 mod plan;

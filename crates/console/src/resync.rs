@@ -11,7 +11,7 @@ use contract::extractor::v1::{EstimateSyncRequest, RunPhase, StartSyncRequest, S
 use contract::mapper::v1::StartReplayRequest;
 use serde::Deserialize;
 
-use crate::connect::{by_object, cost};
+use crate::estimate::{Estimated, EstimatesTemplate};
 use crate::peers::{ACTION, Party, ask};
 use crate::trouble::Trouble;
 use crate::web::{App, Frame, Ground, Notice, Outcome, ROOT, Visit, page, see};
@@ -136,40 +136,21 @@ async fn run(visit: &Visit, choice: &Choice, scope: SyncScope) -> Result<(String
     Ok((format!("{ROOT}/runs/{}", run.run_id), Notice::SyncStarted))
 }
 
-/// One estimate.
-struct Estimated {
-    token: &'static str,
-    label: &'static str,
-    text: String,
-    detail: String,
-}
-
-#[derive(Template)]
-#[template(path = "resync_estimates.html")]
-struct EstimatesTemplate<'a> {
-    frame: &'a Frame,
-    estimates: [Estimated; 2],
-}
-
-/// Counts what each way would read. Salesforce is asked, so it may take longer than a page.
+/// Counts what each way would read.
 async fn estimate(visit: Visit) -> Outcome {
-    let of = async |token: &'static str, label: &'static str, scope: SyncScope| {
-        let request =
-            EstimateSyncRequest { workspace_id: visit.workspace(), scope: scope.into(), ..Default::default() };
-        match ask(Party::Extractor, ACTION, visit.peers().syncs().estimate_sync(request)).await {
-            Ok(estimate) => Estimated { token, label, text: cost(&estimate), detail: by_object(&estimate) },
-            Err(trouble) => {
-                let text = format!("Can’t be counted now: {}", trouble.title);
-                Estimated { token, label, text, detail: trouble.remedy }
-            }
-        }
+    let of = |token, label, scope: SyncScope| {
+        let request = EstimateSyncRequest { scope: scope.into(), ..Default::default() };
+        Estimated::of(&visit, token, label, request)
     };
     let (changes, everything) = tokio::join!(
         of("changes", "What changed since the last sync", SyncScope::Changes),
         of("everything", "Everything since the start date", SyncScope::Everything)
     );
     let frame = Frame::plain(&visit, "What a re-sync costs");
-    Ok(page(StatusCode::OK, &EstimatesTemplate { frame: &frame, estimates: [changes, everything] }))
+    let estimates = vec![changes, everything];
+    let template =
+        EstimatesTemplate { frame: &frame, estimates, choice: "Way", form: "/resync", back: "Back to re-sync" };
+    Ok(page(StatusCode::OK, &template))
 }
 
 #[cfg(test)]

@@ -65,7 +65,11 @@ async fn an_admin_connects_maps_syncs_and_disconnects_by_forms_alone() {
     let ready = |page: &Page| page.state() == "connecting" && page.body.contains("Use the suggested fields");
     let page = until(&admin, &connect, "suggestions are there", ready).await;
     assert_eq!(page.heading(), "Finish connecting");
-    assert!(page.body.contains("visible, ") && page.body.contains("Choose fields first"), "{}", page.body);
+    assert!(
+        page.body.contains("fields that matter can be read") && page.body.contains("Choose fields first"),
+        "{}",
+        page.body
+    );
 
     let saved = admin.submit(&page, &format!("{connect}/fields"), &[]).await;
     assert_eq!(saved.location().unwrap(), format!("{connect}?done=mapping-saved"), "{}", saved.body);

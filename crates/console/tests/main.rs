@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod access;
 mod browser;
 mod connecting;
+mod customers;
 mod guarding;
 mod oidc;
 mod provider;

@@ -6,32 +6,22 @@ use axum::extract::Query;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use contract::auth::v1::UpdateStartDateRequest;
-use contract::common::v1::{RecordKind, SalesforceObject};
+use contract::common::v1::RecordKind;
 use contract::error::Reason;
-use contract::extractor::v1::{
-    DescribeObjectRequest, EstimateSyncRequest, ObjectSchema, StartSyncRequest, SyncEstimate, SyncScope, SyncState,
-};
+use contract::extractor::v1::{EstimateSyncRequest, StartSyncRequest, SyncScope, SyncState};
 use contract::mapper::v1::{
     FieldMapping, FieldMappingEntry, GetFieldMappingRequest, SuggestFieldMappingsRequest, SuggestFieldMappingsResponse,
     UpdateFieldMappingRequest,
 };
 use serde::Deserialize;
 
-use super::start::{PRESETS, Preset, Start, by_object, cost, token_of};
+use super::start::{PRESETS, Preset, Start, token_of};
+use crate::access::{AccessPart, Patience};
+use crate::estimate::{Estimated, EstimatesTemplate};
 use crate::moment;
 use crate::peers::{ACTION, Answer, PAGE, Party, ask};
 use crate::trouble::Trouble;
 use crate::web::{Frame, Ground, Notice, Outcome, ROOT, Visit, page, see};
-use crate::words::{count, object};
-
-/// What Lane can see of one object.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Sight {
-    name: &'static str,
-    is_seen: bool,
-    text: String,
-    remedy: String,
-}
 
 /// The fields of one kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +47,7 @@ struct Suggested {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Steps {
     org: String,
-    sights: Vec<Sight>,
+    access: AccessPart,
     fields: Vec<Fields>,
     /// Whether the first sync may start.
     is_mapped: bool,
@@ -89,7 +79,7 @@ async fn steps_page(
     trouble: Option<&Trouble>,
     fault: &str,
 ) -> Response {
-    let (sights, fields) = tokio::join!(sights(visit), fields(visit));
+    let (access, fields) = tokio::join!(AccessPart::of(visit, Patience::Page), fields(visit));
     let connection = ground.connection.as_ref().ok().and_then(Option::as_ref);
     let start = moment::read(connection.and_then(|connection| connection.start_at.as_ref()));
     let token = token_of(start, visit.now);
@@ -97,7 +87,7 @@ async fn steps_page(
         org: connection.map(|connection| connection.org_name.clone()).unwrap_or_default(),
         is_mapped: fields.iter().any(|kind| kind.mapped > 0),
         has_suggestions: fields.iter().any(|kind| !kind.suggested.is_empty()),
-        sights,
+        access,
         fields,
         start: token,
         start_date: start.filter(|_| token == "own").map(|at| at.strftime("%Y-%m-%d").to_string()).unwrap_or_default(),
@@ -105,36 +95,6 @@ async fn steps_page(
     };
     let frame = Frame::new(visit, ground, None, "Finish connecting");
     page(status, &FinishTemplate { frame: &frame, steps: &steps, trouble, fault })
-}
-
-async fn sights(visit: &Visit) -> Vec<Sight> {
-    let see = async |what: SalesforceObject| {
-        let request =
-            DescribeObjectRequest { workspace_id: visit.workspace(), object: what.into(), ..Default::default() };
-        let answer = ask(Party::Extractor, PAGE, visit.peers().schemas().describe_object(request)).await;
-        sight(what, answer)
-    };
-    let (accounts, contacts, leads) =
-        tokio::join!(see(SalesforceObject::Account), see(SalesforceObject::Contact), see(SalesforceObject::Lead));
-    vec![accounts, contacts, leads]
-}
-
-fn sight(what: SalesforceObject, answer: Answer<ObjectSchema>) -> Sight {
-    let name = object(what);
-    match answer {
-        Ok(schema) => {
-            let fields = i64::try_from(schema.fields.len()).unwrap_or(i64::MAX);
-            Sight { name, is_seen: true, text: format!("visible, {}", count(fields, "field", "fields")), remedy: String::new() }
-        }
-        Err(trouble) if trouble.is(Reason::SalesforcePermissionMissing) => Sight {
-            name,
-            is_seen: false,
-            text: "hidden from the Salesforce user".to_owned(),
-            remedy: "Give that user read access to the object in Salesforce, then reload. Without it, the other objects still sync."
-                .to_owned(),
-        },
-        Err(trouble) => Sight { name, is_seen: false, text: trouble.title, remedy: trouble.remedy },
-    }
 }
 
 async fn fields(visit: &Visit) -> Vec<Fields> {
@@ -280,32 +240,15 @@ pub(super) struct Which {
     start_date: String,
 }
 
-/// One estimate.
-struct Estimated {
-    token: &'static str,
-    label: &'static str,
-    text: String,
-    detail: String,
-}
-
-/// The estimates: fragments for a page with a script, a page of their own without.
-#[derive(Template)]
-#[template(path = "connect_estimates.html")]
-struct EstimatesTemplate<'a> {
-    frame: &'a Frame,
-    estimates: Vec<Estimated>,
-}
-
-/// Counts what each choice would read. Salesforce is asked, so it may take longer than a page.
+/// Counts what each choice would read.
 pub(super) async fn estimates(visit: Visit, Query(which): Query<Which>) -> Outcome {
     let of = async |token: &'static str, label: &'static str, start: Start| {
         let request = EstimateSyncRequest {
-            workspace_id: visit.workspace(),
             scope: SyncScope::Everything.into(),
             start_at: Some(moment::write(start.counted_from(visit.now))),
             ..Default::default()
         };
-        estimated(token, label, ask(Party::Extractor, ACTION, visit.peers().syncs().estimate_sync(request)).await)
+        Estimated::of(&visit, token, label, request).await
     };
     let own = Start::read("own", &which.start_date, visit.now).ok();
     let mut estimates = Vec::new();
@@ -318,16 +261,7 @@ pub(super) async fn estimates(visit: Visit, Query(which): Query<Which>) -> Outco
         estimates.push(of("own", "Your own date", own).await);
     }
     let frame = Frame::plain(&visit, "What a first sync costs");
-    Ok(page(StatusCode::OK, &EstimatesTemplate { frame: &frame, estimates }))
-}
-
-fn estimated(token: &'static str, label: &'static str, answer: Answer<SyncEstimate>) -> Estimated {
-    match answer {
-        Ok(estimate) => Estimated { token, label, text: cost(&estimate), detail: by_object(&estimate) },
-        Err(trouble) => {
-            Estimated {
-                token, label, text: format!("Can’t be counted now: {}", trouble.title), detail: trouble.remedy
-            }
-        }
-    }
+    let template =
+        EstimatesTemplate { frame: &frame, estimates, choice: "Start", form: "/connect", back: "Back to connecting" };
+    Ok(page(StatusCode::OK, &template))
 }

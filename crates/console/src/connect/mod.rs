@@ -24,8 +24,6 @@ use crate::web::{Act, App, Frame, Ground, Outcome, ROOT, Visit, page, see};
 
 use start::Start;
 
-pub(crate) use start::{by_object, cost};
-
 /// The routes of connecting.
 pub(crate) fn routes() -> Router<App> {
     Router::new()

@@ -1,12 +1,7 @@
 //! The replication start date: presets, a date of one's own, and what each would cost.
 
-use contract::common::v1::SalesforceObject;
-use contract::extractor::v1::SyncEstimate;
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
-
-use crate::moment;
-use crate::words::{count, number, object};
 
 /// The oldest date that auth takes.
 const OLDEST: &str = "1999-01-01";
@@ -90,35 +85,8 @@ pub(super) fn token_of(at: Option<Timestamp>, now: Timestamp) -> &'static str {
     }
 }
 
-/// Returns an estimate in words, e.g. "20,000 records · 24 calls · about 1 min".
-pub(crate) fn cost(estimate: &SyncEstimate) -> String {
-    let records: i64 = estimate.objects.iter().map(|object| object.records).sum();
-    let time = estimate.duration.as_ref().and_then(|span| std::time::Duration::try_from(*span).ok());
-    let time = time.map_or_else(String::new, |time| {
-        // Below a minute the overhead of a run decides, not its records.
-        let minutes = time.as_secs().div_ceil(60).max(1);
-        format!(" · about {}", moment::span(std::time::Duration::from_secs(minutes * 60)))
-    });
-    format!(
-        "{} · {}{time}",
-        count(records, "record", "records"),
-        count(estimate.api_calls, "Salesforce call", "Salesforce calls")
-    )
-}
-
-/// Returns the records of each object in words, e.g. "120 Accounts, 300 Contacts, 100 Leads".
-pub(crate) fn by_object(estimate: &SyncEstimate) -> String {
-    let part = |each: &contract::extractor::v1::ObjectEstimate| {
-        let what: SalesforceObject = each.object();
-        format!("{} {}", number(each.records), object(what))
-    };
-    estimate.objects.iter().map(part).collect::<Vec<_>>().join(", ")
-}
-
 #[cfg(test)]
 mod tests {
-    use contract::extractor::v1::ObjectEstimate;
-
     use super::*;
 
     fn now() -> Timestamp {
@@ -145,14 +113,5 @@ mod tests {
             assert_eq!(token_of(at, now()), token);
         }
         assert_eq!(token_of(Some("2020-02-29T00:00:00Z".parse().unwrap()), now()), "own");
-    }
-
-    #[test]
-    fn a_cost_names_records_calls_and_minutes() {
-        let object = ObjectEstimate { object: SalesforceObject::Lead.into(), records: 20_000, ..Default::default() };
-        let duration = Some(prost_types::Duration { seconds: 61, nanos: 0 });
-        let estimate = SyncEstimate { objects: vec![object], api_calls: 24, duration, ..Default::default() };
-        assert_eq!(cost(&estimate), "20,000 records · 24 Salesforce calls · about 2 min");
-        assert_eq!(by_object(&estimate), "20,000 Leads");
     }
 }

@@ -162,7 +162,7 @@ fn degraded_names_what_is_open_and_where_to_mend_it() {
     let cases = [
         ("unmapped_values", "Syncing, 3 values need mapping", "/values/status"),
         ("parked_records", "Syncing, 2 records could not be applied", "/problems"),
-        ("object_paused", "Syncing, but part of it is paused", "/mapping/accounts"),
+        ("object_paused", "Syncing, but part of it is paused", "/access"),
         ("needs_look", "Syncing, but many records vanished", "/resync"),
         ("late", "Syncing, but late", "/runs"),
     ];

@@ -329,7 +329,7 @@ fn degraded(status: Option<&SyncStatus>) -> Said {
             "attention",
             "Syncing, but part of it is paused".to_owned(),
             "The Salesforce user of this connection can't see an object or a mapped field. The table below names it.",
-            vec![action("Check the mapping", "/mapping/accounts"), plain("See runs", "/runs")],
+            vec![action("See what Lane can see", "/access"), plain("Check the mapping", "/mapping/accounts")],
         ),
         "needs_look" => said(
             "attention",

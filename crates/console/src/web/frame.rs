@@ -163,6 +163,18 @@ notices! {
     MappingSaved = "mapping-saved", "The mapping is saved.";
     /// The start date was moved.
     StartMoved = "start-moved", "The start date is changed.";
+    /// Fields of a customer were changed.
+    CustomerSaved = "customer-saved", "The customer is saved.";
+    /// A customer was made by hand.
+    CustomerCreated = "customer-created", "The customer is created. Salesforce never touches it.";
+    /// Fields of a contact were changed.
+    ContactSaved = "contact-saved", "The contact is saved.";
+    /// A contact was made by hand.
+    ContactCreated = "contact-created", "The contact is created. Salesforce never touches it.";
+    /// A form was sent as it came.
+    NothingChanged = "nothing-changed", "Nothing was changed: every value is what it was.";
+    /// Somebody asked for a record that another one continues.
+    Merged = "merged", "What you looked for goes on under this record.";
 }
 
 /// What surrounds a page.

@@ -99,6 +99,8 @@ fn integration() -> Router<App> {
         .merge(crate::runs::routes())
         .merge(crate::resync::routes())
         .merge(crate::disconnect::routes())
+        .merge(crate::access::routes())
+        .merge(crate::customers::routes())
         .merge(crate::elsewhere::routes())
 }
 
