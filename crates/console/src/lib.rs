@@ -6,8 +6,10 @@
 
 mod config;
 mod connect;
+mod csv;
 mod disconnect;
 mod elsewhere;
+mod mapping;
 mod moment;
 mod peers;
 mod plan;

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use contract::auth::v1::connection_service_client::ConnectionServiceClient;
 use contract::auth::v1::workspace_service_client::WorkspaceServiceClient;
+use contract::extractor::v1::access_service_client::AccessServiceClient;
 use contract::extractor::v1::schema_service_client::SchemaServiceClient;
 use contract::extractor::v1::sync_service_client::SyncServiceClient;
 use contract::mapper::v1::mapping_service_client::MappingServiceClient;
+use contract::mapper::v1::record_service_client::RecordServiceClient;
 use contract::writer::v1::apply_service_client::ApplyServiceClient;
 use contract::writer::v1::customer_service_client::CustomerServiceClient;
 use contract::writer::v1::parked_service_client::ParkedServiceClient;
@@ -88,11 +90,18 @@ impl Peers {
         SchemaServiceClient::new(self.extractor.clone())
     }
 
+    pub(crate) fn access(&self) -> AccessServiceClient<Peer> {
+        AccessServiceClient::new(self.extractor.clone())
+    }
+
     pub(crate) fn mappings(&self) -> MappingServiceClient<Peer> {
         MappingServiceClient::new(self.mapper.clone())
     }
 
-    #[allow(dead_code, reason = "the pages of customers and problems call it")]
+    pub(crate) fn records(&self) -> RecordServiceClient<Peer> {
+        RecordServiceClient::new(self.mapper.clone())
+    }
+
     pub(crate) fn customers(&self) -> CustomerServiceClient<Peer> {
         CustomerServiceClient::new(self.writer.clone())
     }

@@ -5,6 +5,7 @@
 mod browser;
 mod connecting;
 mod guarding;
+mod mapping;
 mod oidc;
 mod provider;
 mod signing_in;

@@ -18,7 +18,9 @@ mod schema;
 mod suggest;
 
 pub use carry::{Carried, Carry};
-pub use check::{Candidate, CheckedEntry, MAX_ENTRIES, Problem, RequestedEntry, Violation, candidate, check_entries, on_lead};
+pub use check::{
+    Candidate, CheckedEntry, MAX_ENTRIES, Problem, RequestedEntry, Violation, candidate, check_entries, on_lead,
+};
 pub use compiled::{Cell, Compiled, LastKnown, Mapped, OptionSeen, Reader};
 pub use definition::{Decision, Entry, FieldOption, KindMapping, LaneField, lane_fields};
 pub use diff::{Change, changes, is_touched, touched_fields};

@@ -99,6 +99,7 @@ fn integration() -> Router<App> {
         .merge(crate::runs::routes())
         .merge(crate::resync::routes())
         .merge(crate::disconnect::routes())
+        .merge(crate::mapping::routes())
         .merge(crate::elsewhere::routes())
 }
 
