@@ -86,7 +86,8 @@ function guard(form) {
   addEventListener("beforeunload", (event) => { if (!leaving && isDirty()) event.preventDefault(); });
 }
 
-// <a data-fetch href="/path">: a part that is fetched when somebody asks for it, put in place instead of a page of its own.
+// <a data-fetch="x" href="/path">: a part that is fetched when somebody asks for it, put in the place of data-live="x" instead of
+// being a page of its own.
 // With data-follows="name" the address names what that control of the form holds now.
 function fetchLink(link) {
   link.addEventListener("click", async (event) => {
@@ -95,6 +96,8 @@ function fetchLink(link) {
     const address = new URL(link.href);
     const followed = link.closest("form")?.elements[link.dataset.follows];
     if (followed) address.searchParams.set("path", followed.value);
+    const place = link.dataset.fetch && document.querySelector(`[data-live="${CSS.escape(link.dataset.fetch)}"]`);
+    if (place) place.textContent = "Looking…";
     try { replace(await (await fetch(address, { headers: { accept: "text/html" } })).text()); }
     catch { location.href = address; }
   });

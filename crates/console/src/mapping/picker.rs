@@ -174,7 +174,7 @@ async fn held(visit: &Visit, side: Side, wanted: bool) -> Answer<FieldSamples> {
     ask(Party::Extractor, ACTION, visit.peers().access().sample_fields(request)).await
 }
 
-/// Returns the fields in the order in which they are useful: those that fit, those that convert, those that can't be.
+/// Returns the fields in the order in which they are useful: those that fit, those that convert, those that can't be used.
 fn offers(
     candidates: &[CandidateField],
     held: &FieldSamples,
@@ -190,7 +190,9 @@ fn offers(
         "converts" => 1,
         _ => 2,
     };
-    sorted.sort_by_cached_key(|field| (rank(field), field.label.to_lowercase()));
+    // What the record itself holds is wanted more often than what its parent or owner holds.
+    let is_related = |field: &CandidateField| field.salesforce_field.contains('.');
+    sorted.sort_by_cached_key(|field| (rank(field), is_related(field), field.label.to_lowercase()));
     let offer = |field: &CandidateField| {
         let path = &field.salesforce_field;
         let is_refused = field.fit == "refused";
