@@ -203,8 +203,14 @@ function combobox(holder) {
       const fresh = [...told.options].map(entry);
       entries = [...entries.filter((one) => fresh.every((other) => other.value !== one.value)), ...fresh];
       address = "";
-      // What is being read stays where it is; the list is made anew with the next key.
       if (!popup.hidden && active < 0) show();
+      // While an option is active the list stays as it is; only what is told of its options is added.
+      else if (!popup.hidden) for (const item of list.children) {
+        const told = entries.find((one) => one.value === item.choice.value);
+        if (!told || told.note === item.choice.note) continue;
+        item.choice = told;
+        (item.querySelector("small") ?? item.appendChild(make("small", {}))).textContent = told.note;
+      }
       if (told.dataset.more) load(told.dataset.more);
     } catch { /* The few options of the select remain, and the page that lists all. */ } finally { if (address === "loading") address = ""; }
   };
