@@ -77,6 +77,11 @@ async fn suggestions(visit: &Visit, side: Side) -> Answer<Vec<FieldSuggestion>> 
 
 /// Asks for everything that the page is built from, all at once.
 async fn look(visit: &Visit, side: Side) -> Answer<(Ground, Known)> {
+    // Five questions in one future are large; every caller carries only the box.
+    Box::pin(gather(visit, side)).await
+}
+
+async fn gather(visit: &Visit, side: Side) -> Answer<(Ground, Known)> {
     let request =
         ListCandidateFieldsRequest { workspace_id: visit.workspace(), kind: side.kind().into(), ..Default::default() };
     let mut mapper = visit.peers().mappings();
@@ -87,22 +92,22 @@ async fn look(visit: &Visit, side: Side) -> Answer<(Ground, Known)> {
         suggestions(visit, side),
         ask(Party::Mapper, PAGE, mapper.list_candidate_fields(request)),
     );
+    // A workspace that the mapper was never told of has no mapping; that is no failure of the page.
+    let is_unknown = |trouble: &Trouble| trouble.is(Reason::ResourceNotFound);
     let known = Known {
         side,
-        fields: unless_unknown(fields)?,
-        saved: unless_unknown(saved)?,
+        fields: match fields {
+            Err(trouble) if is_unknown(&trouble) => Vec::new(),
+            fields => fields?,
+        },
+        saved: match saved {
+            Err(trouble) if is_unknown(&trouble) => FieldMapping::default(),
+            saved => saved?,
+        },
         suggestions: suggested.unwrap_or_default(),
         candidates: candidates.map(|listed| listed.fields).map_err(|trouble| need(&trouble, &ground, &side.href())),
     };
     Ok((ground, known))
-}
-
-/// A workspace that the mapper was never told of has no mapping; that is no failure of the page.
-fn unless_unknown<T: Default>(answer: Answer<T>) -> Answer<T> {
-    match answer {
-        Err(trouble) if trouble.is(Reason::ResourceNotFound) => Ok(T::default()),
-        answer => answer,
-    }
 }
 
 #[derive(Template)]
