@@ -198,6 +198,7 @@ scripted!(mappings::MappingService {
     get_field_mapping: mapper::GetFieldMappingRequest => mapper::FieldMapping;
     update_field_mapping: mapper::UpdateFieldMappingRequest => mapper::UpdateFieldMappingResponse;
     suggest_field_mappings: mapper::SuggestFieldMappingsRequest => mapper::SuggestFieldMappingsResponse;
+    list_candidate_fields: mapper::ListCandidateFieldsRequest => mapper::ListCandidateFieldsResponse;
     list_value_mappings: mapper::ListValueMappingsRequest => mapper::ListValueMappingsResponse;
     batch_update_value_mappings: mapper::BatchUpdateValueMappingsRequest => mapper::BatchUpdateValueMappingsResponse;
     list_unmapped_values: mapper::ListUnmappedValuesRequest => mapper::ListUnmappedValuesResponse;

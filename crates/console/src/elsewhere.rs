@@ -11,7 +11,6 @@ use crate::web::{App, Frame, Ground, Tab, Visit, page};
 /// The routes of what is done in a terminal.
 pub(crate) fn routes() -> Router<App> {
     Router::new()
-        .route("/mapping/{tab}", get(async |visit| show(visit, Tab::Mapping).await))
         .route("/values/{field}", get(async |visit| show(visit, Tab::Values).await))
         .route("/problems", get(async |visit| show(visit, Tab::Problems).await))
 }
@@ -29,13 +28,7 @@ struct ElsewhereTemplate<'a> {
 
 fn deeds(tab: Tab) -> &'static [Deed] {
     match tab {
-        Tab::Status | Tab::Customers | Tab::Runs => &[],
-        Tab::Mapping => &[
-            ("See which Salesforce field feeds which Lane field", "lanesync mapping show"),
-            ("Take the suggested fields", "lanesync mapping suggest"),
-            ("Say what a change would do before it is made", "lanesync mapping preview"),
-            ("Change a field", "lanesync mapping set"),
-        ],
+        Tab::Status | Tab::Mapping | Tab::Customers | Tab::Runs => &[],
         Tab::Values => &[
             ("See the values without a mapping, and who carries them", "lanesync unmapped"),
             ("See all values of a field", "lanesync values list"),

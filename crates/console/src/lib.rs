@@ -7,10 +7,12 @@
 mod access;
 mod config;
 mod connect;
+mod csv;
 mod customers;
 mod disconnect;
 mod elsewhere;
 mod estimate;
+mod mapping;
 mod moment;
 mod peers;
 mod plan;

@@ -7,6 +7,7 @@ mod browser;
 mod connecting;
 mod customers;
 mod guarding;
+mod mapping;
 mod oidc;
 mod provider;
 mod signing_in;

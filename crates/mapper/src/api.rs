@@ -78,6 +78,13 @@ impl MappingService for Api {
         self.0.suggest_field_mappings(request.into_inner()).await.map(Response::new)
     }
 
+    async fn list_candidate_fields(
+        &self,
+        request: Request<wire::ListCandidateFieldsRequest>,
+    ) -> Result<Response<wire::ListCandidateFieldsResponse>, Status> {
+        self.0.list_candidate_fields(request.into_inner()).await.map(Response::new)
+    }
+
     async fn list_value_mappings(
         &self,
         request: Request<wire::ListValueMappingsRequest>,

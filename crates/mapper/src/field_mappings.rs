@@ -73,7 +73,7 @@ impl Mapper {
     }
 
     /// Returns the describes that a save needs, if the workspace may save.
-    async fn schemas_for_saving(&self, known: &Workspace, kind: Kind) -> Result<Vec<ObjectSchema>, Status> {
+    pub(crate) async fn schemas_for_saving(&self, known: &Workspace, kind: Kind) -> Result<Vec<ObjectSchema>, Status> {
         if !known.plan.includes_salesforce() {
             return Err(refusal::plan_required());
         }
@@ -171,6 +171,10 @@ impl Mapper {
             if request.validate_only {
                 let overwritten = self.overwritten(&Proposal { known, kind, old, changed }).await?;
                 preview.would_overwrite = Some(overwritten.count);
+                for effect in &mut preview.fields {
+                    let count = overwritten.fields.get(&effect.lane_field).copied();
+                    effect.would_overwrite = Some(count.unwrap_or_default());
+                }
                 preview.overwritten_samples = overwritten.samples;
             }
             return Ok(wire::UpdateFieldMappingResponse { mapping: Some(mapping), preview: Some(preview) });

@@ -8,6 +8,7 @@ mod apart;
 mod api;
 mod arr;
 mod audit;
+mod candidates;
 mod chunks;
 mod config;
 mod describe;

@@ -26,6 +26,8 @@ const SAMPLES: usize = 20;
 #[derive(Debug, Default)]
 pub(crate) struct Overwritten {
     pub(crate) count: i64,
+    /// Per Lane field.
+    pub(crate) fields: HashMap<String, i64>,
     pub(crate) samples: Vec<wire::OverwrittenValue>,
 }
 
@@ -68,6 +70,9 @@ impl Mapper {
         while let Some(place) = next {
             let (values, further) = self.overwritten_page(proposal, &new, &place, MOST_ROWS).await?;
             all.count += i64::try_from(values.len()).unwrap_or(i64::MAX);
+            for value in &values {
+                *all.fields.entry(value.field.clone()).or_default() += 1;
+            }
             let room = SAMPLES.saturating_sub(all.samples.len());
             all.samples.extend(values.into_iter().take(room));
             next = further;

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use contract::common::v1 as common;
-use contract::mapper::v1::{MappingPreview, PreviewSample, UnreadField};
+use contract::mapper::v1::{FieldEffect, MappingPreview, PreviewSample, UnreadField};
 use domain::{CurrencyCode, Epoch, Kind, Object, WorkspaceId};
-use mapping::{Compiled, KindMapping, Mapped, Reader, changes, is_touched};
+use mapping::{Compiled, KindMapping, Mapped, Reader, changes, is_touched, touched_fields};
 use sqlx::PgConnection;
 
 use crate::lists::{ListCache, Lists};
@@ -30,8 +30,16 @@ pub(crate) struct Pass {
     pub(crate) touched: i64,
     pub(crate) changed: i64,
     pub(crate) samples: Vec<PreviewSample>,
+    /// Per Lane field: records touched and changed.
+    pub(crate) fields: BTreeMap<String, (i64, i64)>,
     /// Counts under the new mapping, for option fields whose source changed.
     pub(crate) recounted: BTreeMap<String, ValueCounts>,
+}
+
+impl Pass {
+    fn of_field(&mut self, field: &str) -> &mut (i64, i64) {
+        self.fields.entry(field.to_owned()).or_default()
+    }
 }
 
 /// Returns the option fields of the new mapping that another source feeds than before, or none.
@@ -124,10 +132,14 @@ impl Sides<'_> {
                 continue;
             }
             pass.touched += 1;
+            for field in touched_fields(before, after) {
+                pass.of_field(field.as_str()).0 += 1;
+            }
             let is_parked = !whole.map(&row.image.text).faults.is_empty();
             let changed = if is_parked { Vec::new() } else { changes(before, after) };
             pass.changed += i64::from(!changed.is_empty());
             for change in changed {
+                pass.of_field(change.field.as_str()).1 += 1;
                 if pass.samples.len() < SAMPLES {
                     pass.samples.push(PreviewSample {
                         object: common::SalesforceObject::from(self.object).into(),
@@ -197,17 +209,25 @@ pub(crate) fn preview(
     kind: Kind,
     old: &Rules,
     new: &Rules,
-    would_open: i64,
+    would_open: &BTreeMap<String, i64>,
     unread_fields: Vec<UnreadField>,
 ) -> MappingPreview {
     let fields = |rules: &Rules| -> BTreeSet<String> {
         rules.kind(kind).mapping.entries.iter().map(|entry| entry.field.as_str().to_owned()).collect()
     };
     let (locked, would_be_locked) = (fields(old), fields(new));
+    let differs = |id: &str| old.kind(kind).entry(id) != new.kind(kind).entry(id);
+    let concerned = |id: &&str| differs(id) || pass.fields.contains_key(*id) || would_open.contains_key(*id);
+    let effects = new.kind(kind).fields.iter().map(|field| field.id.as_str()).filter(concerned).map(|id| {
+        let (touched, changed) = pass.fields.get(id).copied().unwrap_or_default();
+        let would_open = would_open.get(id).copied().unwrap_or_default();
+        FieldEffect { lane_field: id.to_owned(), touched, changed, would_open, would_overwrite: None }
+    });
     MappingPreview {
         touched: pass.touched,
         changed: pass.changed,
-        would_open,
+        would_open: would_open.values().sum(),
+        fields: effects.collect(),
         would_lock: would_be_locked.difference(&locked).cloned().collect(),
         would_unlock: locked.difference(&would_be_locked).cloned().collect(),
         unread_fields,

@@ -89,7 +89,7 @@ impl Mapper {
         let pass = preview::pass(conn, &self.lists, (workspace.id, workspace.epoch), kind, old, &new).await?;
         let would_open = would_open(conn, change, &new, &pass).await?;
         let unread = preview::unread_fields(conn, workspace.id, workspace.epoch, kind, &new).await?;
-        let preview = preview::preview(&pass, kind, old, &new, would_open, unread);
+        let preview = preview::preview(&pass, kind, old, &new, &would_open, unread);
         Ok((new, pass, preview))
     }
 
@@ -149,8 +149,13 @@ async fn wish_for_reads(
     Ok(())
 }
 
-/// Returns how many values are open under the new mapping that were not before.
-async fn would_open(conn: &mut PgConnection, change: &Change<'_>, new: &Rules, pass: &Pass) -> Result<i64, StoreError> {
+/// Returns per field how many values are open under the new mapping that were not before.
+async fn would_open(
+    conn: &mut PgConnection,
+    change: &Change<'_>,
+    new: &Rules,
+    pass: &Pass,
+) -> Result<BTreeMap<String, i64>, StoreError> {
     let (old, new) = (change.old.kind(change.kind), new.kind(change.kind));
     let known = registry::values(conn, change.workspace.id, change.kind).await?;
     let mut carried: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
@@ -180,7 +185,11 @@ async fn would_open(conn: &mut PgConnection, change: &Change<'_>, new: &Rules, p
     for (field, values) in &carried {
         after.extend(values.iter().filter(|value| new.is_undecided(field, value)).map(|value| (*field, *value)));
     }
-    Ok(i64::try_from(after.difference(&before).count()).unwrap_or(i64::MAX))
+    let mut opened = BTreeMap::new();
+    for (field, _) in after.difference(&before) {
+        *opened.entry((*field).to_owned()).or_default() += 1;
+    }
+    Ok(opened)
 }
 
 async fn write_fields(conn: &mut PgConnection, workspace: WorkspaceId, rules: &KindRules) -> Result<(), StoreError> {

@@ -22,6 +22,15 @@ pub struct RequestedEntry {
     pub salesforce_field: String,
 }
 
+/// How one Salesforce field would feed a Lane field of a kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate<'s> {
+    /// How the type fits; never [`Fit::Refused`].
+    pub fit: Fit,
+    /// The field that leads would read; `None` when they would not feed the Lane field.
+    pub on_lead: Option<&'s SourceField>,
+}
+
 /// An entry that holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckedEntry {
@@ -173,29 +182,47 @@ fn check(
 
     let object = kind.objects()[0];
     let source = find(schemas, object, path.as_str()).ok_or(Problem::FieldUnknown { object })?;
-    let fit_of_object = accepted(source, target.field_type, object)?;
-
-    let mut lead_path = None;
-    if kind == Kind::Contact {
-        let lead_has = |path: &str| find(schemas, Object::Lead, path).is_some();
-        let on_lead = match lead_source(path.as_str(), lead_has) {
-            LeadSource::Same => Some(path.as_str()),
-            LeadSource::Renamed(renamed) => Some(renamed),
-            LeadSource::Missing => None,
-        };
-        if let Some(source) = on_lead.and_then(|on_lead| find(schemas, Object::Lead, on_lead)) {
-            accepted(source, target.field_type, Object::Lead)?;
-            lead_path = source.path.parse().ok();
-        }
-    }
+    let candidate = candidate(kind, schemas, source, target.field_type)?;
     Ok(CheckedEntry {
         field: target.id.clone(),
         field_type: target.field_type,
         multi_select: source.source_type == SourceType::MultiPicklist,
         path,
-        lead_path,
-        fit: fit_of_object,
+        lead_path: candidate.on_lead.and_then(|on_lead| on_lead.path.parse().ok()),
+        fit: candidate.fit,
     })
+}
+
+/// Returns how `source`, a field of Account or Contact, would feed a Lane field of a type.
+///
+/// # Errors
+/// [`Problem::TypeRefused`]: it can't, or what leads have in its place can't.
+pub fn candidate<'s>(
+    kind: Kind,
+    schemas: &'s [ObjectSchema],
+    source: &SourceField,
+    target: FieldType,
+) -> Result<Candidate<'s>, Problem> {
+    let fit = accepted(source, target, kind.objects()[0])?;
+    let on_lead = on_lead(kind, schemas, &source.path);
+    if let Some(on_lead) = on_lead {
+        accepted(on_lead, target, Object::Lead)?;
+    }
+    Ok(Candidate { fit, on_lead })
+}
+
+/// Returns the field that leads read where contacts read `path`; `None` where leads have nothing like it, and for accounts.
+#[must_use]
+pub fn on_lead<'s>(kind: Kind, schemas: &'s [ObjectSchema], path: &str) -> Option<&'s SourceField> {
+    if kind != Kind::Contact {
+        return None;
+    }
+    let lead_has = |path: &str| find(schemas, Object::Lead, path).is_some();
+    match lead_source(path, lead_has) {
+        LeadSource::Same => find(schemas, Object::Lead, path),
+        LeadSource::Renamed(renamed) => find(schemas, Object::Lead, renamed),
+        LeadSource::Missing => None,
+    }
 }
 
 fn find<'s>(schemas: &'s [ObjectSchema], object: Object, path: &str) -> Option<&'s SourceField> {

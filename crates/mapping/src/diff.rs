@@ -40,8 +40,17 @@ fn cell_of<'m>(compiled: &Compiled, mapped: &'m Mapped<'_>, field: &FieldId) -> 
 /// Whether the change of mappings concerns the record: some field is treated differently, or its faults differ.
 #[must_use]
 pub fn is_touched(old: (&Compiled, &Mapped<'_>), new: (&Compiled, &Mapped<'_>)) -> bool {
-    let differs = |field| cell_of(old.0, old.1, field) != cell_of(new.0, new.1, field);
-    old.1.faults != new.1.faults || old.0.fields().any(differs) || new.0.fields().any(differs)
+    old.1.faults != new.1.faults || touched_fields(old, new).next().is_some()
+}
+
+/// Returns the Lane fields that the change of mappings treats differently in the record, each once.
+pub fn touched_fields<'c>(
+    old: (&'c Compiled, &'c Mapped<'c>),
+    new: (&'c Compiled, &'c Mapped<'c>),
+) -> impl Iterator<Item = &'c FieldId> {
+    let gone = old.0.fields().filter(move |field| new.0.fields().all(|other| other != *field));
+    let all = new.0.fields().chain(gone);
+    all.filter(move |field| cell_of(old.0, old.1, field) != cell_of(new.0, new.1, field))
 }
 
 /// Returns the Lane values of the record that change.

@@ -18,10 +18,12 @@ mod schema;
 mod suggest;
 
 pub use carry::{Carried, Carry};
-pub use check::{CheckedEntry, MAX_ENTRIES, Problem, RequestedEntry, Violation, check_entries};
+pub use check::{
+    Candidate, CheckedEntry, MAX_ENTRIES, Problem, RequestedEntry, Violation, candidate, check_entries, on_lead,
+};
 pub use compiled::{Cell, Compiled, LastKnown, Mapped, OptionSeen, Reader};
 pub use definition::{Decision, Entry, FieldOption, KindMapping, LaneField, lane_fields};
-pub use diff::{Change, changes, is_touched};
+pub use diff::{Change, changes, is_touched, touched_fields};
 pub use fault::{Fault, FaultCode};
 pub use fit::{Fit, fit};
 pub use image::raw;

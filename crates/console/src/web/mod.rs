@@ -101,6 +101,7 @@ fn integration() -> Router<App> {
         .merge(crate::disconnect::routes())
         .merge(crate::access::routes())
         .merge(crate::customers::routes())
+        .merge(crate::mapping::routes())
         .merge(crate::elsewhere::routes())
 }
 

@@ -377,6 +377,13 @@ impl MappingService for Peered {
         Ok(Response::new(mapper::SuggestFieldMappingsResponse { suggestions }))
     }
 
+    async fn list_candidate_fields(
+        &self,
+        _: Request<mapper::ListCandidateFieldsRequest>,
+    ) -> Result<Response<mapper::ListCandidateFieldsResponse>, Status> {
+        unused()
+    }
+
     async fn list_value_mappings(
         &self,
         _: Request<mapper::ListValueMappingsRequest>,

@@ -181,6 +181,8 @@ async fn a_save_says_exactly_which_typed_values_it_would_overwrite() {
     let foretold = world.try_map(Kind::Account, &pairs, true).await.unwrap().preview.unwrap();
     // The first gets another value and the third is emptied; the second is the same, the fifth is gone.
     assert_eq!((foretold.would_overwrite, foretold.overwritten_samples.len()), (Some(2), 2));
+    let effect = foretold.fields.iter().find(|effect| effect.lane_field == "phone").unwrap();
+    assert_eq!(effect.would_overwrite, Some(2));
 
     let (mut values, mut page_token) = (Vec::new(), String::new());
     loop {

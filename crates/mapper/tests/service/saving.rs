@@ -123,6 +123,9 @@ async fn a_preview_counts_exactly_what_then_happens() {
     assert_eq!((marked(&before), marked(&after)), (20, 20));
     let opened = world.open_values().await.iter().filter(|open| !open_before.contains(open)).count();
     assert_eq!(foretold.would_open, opened as i64);
+    let effect = &foretold.fields[0];
+    assert_eq!((effect.lane_field.as_str(), foretold.fields.len()), ("tier", 1));
+    assert_eq!((effect.touched, effect.changed, effect.would_open), (20, 10, opened as i64));
     let sample = &foretold.samples[0];
     assert_eq!((sample.field.as_str(), sample.before.clone()), ("tier", None));
     assert_eq!(sample.after.as_ref().map(crate::writer::text).as_deref(), Some("smb"));
@@ -148,6 +151,11 @@ async fn a_preview_of_fields_tells_locks_and_what_was_never_read() {
     assert_eq!((preview.touched, preview.changed), (30, 30), "every account gets its ARR from what is stored");
     let unread: Vec<_> = preview.unread_fields.iter().map(|field| (field.path.as_str(), field.records)).collect();
     assert_eq!(unread, [("Fax", 30)]);
+    let told = |effect: &wire::FieldEffect| (effect.lane_field.clone(), effect.changed, effect.would_overwrite);
+    let told: Vec<_> = preview.fields.iter().map(told).collect();
+    let expected = [("arr", 30, Some(0)), ("tier", 0, Some(0)), ("phone", 0, Some(0))];
+    assert_eq!(told, expected.map(|(field, changed, overwrites)| (field.to_owned(), changed, overwrites)));
+    assert_eq!(preview.fields[0].touched, 30);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -281,6 +289,34 @@ async fn a_new_connection_gets_suggestions() {
     let pairs: Vec<_> =
         suggested.iter().map(|found| (found.lane_field.as_str(), found.salesforce_field.as_str())).collect();
     assert_eq!(pairs, [("name", "Name"), ("arr", "ARR__c"), ("tier", "Tier__c"), ("phone", "Phone")]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn candidates_tell_how_they_fit_and_what_leads_read_instead() {
+    let world = World::quiet().await;
+    let ask = async |kind: Kind, lane_field: &str| {
+        let request = wire::ListCandidateFieldsRequest {
+            workspace_id: world.workspace.to_string(),
+            kind: common::RecordKind::from(kind).into(),
+            lane_field: lane_field.to_owned(),
+        };
+        world.api.list_candidate_fields(Request::new(request)).await.map(|answer| answer.into_inner().fields)
+    };
+    let of = |fields: &[wire::CandidateField], path: &str| {
+        let found = fields.iter().find(|field| field.salesforce_field == path).unwrap();
+        (found.fit.clone(), found.lead_field.clone(), found.reason.is_empty())
+    };
+    let fields = ask(Kind::Account, "arr").await.unwrap();
+    assert_eq!(of(&fields, "ARR__c"), ("compatible".into(), String::new(), true));
+    assert_eq!(of(&fields, "Phone"), ("refused".into(), String::new(), false));
+    let fields = ask(Kind::Contact, "company").await.unwrap();
+    assert_eq!(of(&fields, "Account.Name"), ("compatible".into(), "Company".into(), true));
+    // Without a Lane field only what there is.
+    assert_eq!(of(&ask(Kind::Account, "").await.unwrap(), "Phone").0, "");
+    let unknown = ask(Kind::Account, "shoe_size").await.unwrap_err();
+    assert_eq!(Reason::of(&unknown), Some(Reason::ArgumentInvalid));
+    world.state(2, 1, common::Plan::Pro, true).await;
+    assert_eq!(Reason::of(&ask(Kind::Account, "arr").await.unwrap_err()), Some(Reason::PlanRequired));
 }
 
 #[tokio::test(flavor = "multi_thread")]
