@@ -12,9 +12,7 @@ use crate::web::{App, Frame, Ground, Tab, Visit, page};
 pub(crate) fn routes() -> Router<App> {
     Router::new()
         .route("/mapping/{tab}", get(async |visit| show(visit, Tab::Mapping).await))
-        .route("/values/{field}", get(async |visit| show(visit, Tab::Values).await))
         .route("/customers", get(async |visit| show(visit, Tab::Customers).await))
-        .route("/problems", get(async |visit| show(visit, Tab::Problems).await))
 }
 
 /// What is done, and the command that does it.
@@ -30,26 +28,17 @@ struct ElsewhereTemplate<'a> {
 
 fn deeds(tab: Tab) -> &'static [Deed] {
     match tab {
-        Tab::Status | Tab::Runs => &[],
+        Tab::Status | Tab::Values | Tab::Runs | Tab::Problems => &[],
         Tab::Mapping => &[
             ("See which Salesforce field feeds which Lane field", "lanesync mapping show"),
             ("Take the suggested fields", "lanesync mapping suggest"),
             ("Say what a change would do before it is made", "lanesync mapping preview"),
             ("Change a field", "lanesync mapping set"),
         ],
-        Tab::Values => &[
-            ("See the values without a mapping, and who carries them", "lanesync unmapped"),
-            ("See all values of a field", "lanesync values list"),
-            ("Map values to an option", "lanesync values map"),
-        ],
         Tab::Customers => &[
             ("Find customers", "lanesync customers list"),
             ("See one customer with its locks", "lanesync customers get"),
             ("Edit a field that is not locked", "lanesync customers set"),
-        ],
-        Tab::Problems => &[
-            ("See the records that were set aside, and why", "lanesync parked list"),
-            ("Try them again", "lanesync parked requeue"),
         ],
     }
 }

@@ -6,11 +6,14 @@
 
 mod config;
 mod connect;
+mod csv;
 mod disconnect;
 mod elsewhere;
+mod gate;
 mod moment;
 mod peers;
 mod plan;
+mod problems;
 mod resync;
 mod runs;
 mod serve;
@@ -18,6 +21,7 @@ mod session;
 mod sign_in;
 mod status;
 mod trouble;
+mod values;
 mod web;
 mod words;
 

@@ -92,7 +92,7 @@ impl Peers {
         MappingServiceClient::new(self.mapper.clone())
     }
 
-    #[allow(dead_code, reason = "the pages of customers and problems call it")]
+    #[allow(dead_code, reason = "the pages of customers call it")]
     pub(crate) fn customers(&self) -> CustomerServiceClient<Peer> {
         CustomerServiceClient::new(self.writer.clone())
     }
@@ -101,7 +101,6 @@ impl Peers {
         ApplyServiceClient::new(self.writer.clone())
     }
 
-    #[allow(dead_code, reason = "the pages of customers and problems call it")]
     pub(crate) fn parked(&self) -> ParkedServiceClient<Peer> {
         ParkedServiceClient::new(self.writer.clone())
     }

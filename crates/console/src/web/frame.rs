@@ -163,6 +163,12 @@ notices! {
     MappingSaved = "mapping-saved", "The mapping is saved.";
     /// The start date was moved.
     StartMoved = "start-moved", "The start date is changed.";
+    /// Values were decided.
+    ValuesSaved = "values-saved", "Saved. It applies at once to the records that Lane has stored; no Salesforce call was made.";
+    /// The options of a field were changed.
+    OptionsSaved = "options-saved", "The options are saved.";
+    /// Parked records are read again.
+    Retried = "retried", "The records are asked for again. They leave this list when they are applied.";
 }
 
 /// What surrounds a page.

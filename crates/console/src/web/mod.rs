@@ -99,6 +99,8 @@ fn integration() -> Router<App> {
         .merge(crate::runs::routes())
         .merge(crate::resync::routes())
         .merge(crate::disconnect::routes())
+        .merge(crate::values::routes())
+        .merge(crate::problems::routes())
         .merge(crate::elsewhere::routes())
 }
 
@@ -117,10 +119,11 @@ pub(crate) fn page(status: StatusCode, template: &impl Template) -> Response {
     }
 }
 
-/// Leads on after a change: POST, redirect, GET.
+/// Leads on after a change: POST, redirect, GET. The path may have a query.
 pub(crate) fn see(path: &str, notice: Option<Notice>) -> Response {
+    let joint = if path.contains('?') { '&' } else { '?' };
     match notice {
-        Some(notice) => Redirect::to(&format!("{path}?done={}", notice.token())).into_response(),
+        Some(notice) => Redirect::to(&format!("{path}{joint}done={}", notice.token())).into_response(),
         None => Redirect::to(path).into_response(),
     }
 }
