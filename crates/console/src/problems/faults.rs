@@ -68,7 +68,7 @@ impl Fault {
         Self { label, href: format!("{ROOT}{path}"), ..self }
     }
 
-    fn as_wait(self) -> Self {
+    fn waiting(self) -> Self {
         Self { tone: "wait", icon: "wait", ..self }
     }
 }
@@ -96,7 +96,7 @@ fn connection(status: &SyncStatus, now: Timestamp) -> Option<Fault> {
                 "Nothing to do: it goes on by itself when calls are free again.",
                 NOBODY,
             )
-            .as_wait()
+            .waiting()
             .led("See the calls", "")
         }
         SyncState::Unspecified
@@ -137,7 +137,7 @@ fn of_object(coverage: &ObjectCoverage, mappings: &[&FieldMapping]) -> Vec<Fault
         .led("Re-sync", "/resync"),
         reason => {
             let (title, remedy) = runs::why(reason);
-            fault(format!("{name} are paused"), format!("{title}."), remedy, NOBODY).as_wait().led("See runs", "/runs")
+            fault(format!("{name} are paused"), format!("{title}."), remedy, NOBODY).waiting().led("See runs", "/runs")
         }
     };
     vec![found]
@@ -206,7 +206,7 @@ fn of_reason(reason: &str) -> Option<Fault> {
             "Nothing to do: it is tried again by itself.",
             NOBODY,
         )
-        .as_wait()
+        .waiting()
         .led("See runs", "/runs"),
         "late" => fault(
             "Changes arrive later than promised",
@@ -214,7 +214,7 @@ fn of_reason(reason: &str) -> Option<Fault> {
             "Nothing to do: it catches up by itself.",
             NOBODY,
         )
-        .as_wait()
+        .waiting()
         .led("See runs", "/runs"),
         _ => return None,
     };
@@ -239,7 +239,7 @@ fn open_values(values: i64) -> Fault {
         "Say which option each becomes.",
         LANE_ADMIN,
     )
-    .as_wait()
+    .waiting()
     .led("Map values", "/values/status")
 }
 

@@ -109,7 +109,7 @@ impl Answers {
         let mut parked = visit.peers().parked();
         let groups = parked.group_parked_records(GroupParkedRecordsRequest { workspace_id: workspace_id.clone() });
         let (ground, groups, mappings) =
-            tokio::join!(Ground::of(visit), ask(Party::Writer, PAGE, groups), mappings(visit));
+            tokio::join!(Ground::of(visit), ask(Party::Writer, PAGE, groups), Box::pin(mappings(visit)));
         Self { ground, groups, mappings }
     }
 }
@@ -176,7 +176,7 @@ async fn list(visit: &Visit, place: &Place, size: i32, after: &str) -> Answer<Li
 
 async fn records(visit: Visit, Query(place): Query<Place>) -> Outcome {
     let (ground, listed, mappings) =
-        tokio::join!(Ground::of(&visit), list(&visit, &place, PAGE_SIZE, &place.after), mappings(&visit));
+        tokio::join!(Ground::of(&visit), list(&visit, &place, PAGE_SIZE, &place.after), Box::pin(mappings(&visit)));
     let listed = listed.map_err(|trouble| visit.refuse(&trouble))?;
     let view = view::records(&listed, &faults::known(&mappings), &place, visit.now);
     let mut frame = frame(&visit, &ground, &view.title);

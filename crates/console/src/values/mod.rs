@@ -1,9 +1,11 @@
 //! What picklist values mean: which value of Salesforce becomes which option of Lane, field by field.
 
+mod checked;
 mod choice;
 mod look;
 mod options;
 mod replay;
+mod row;
 mod same_names;
 mod save;
 mod view;
@@ -112,8 +114,8 @@ impl Answers {
         let open = all.list_unmapped_values(ListUnmappedValuesRequest { workspace_id: workspace_id.clone() });
         let replay = replays.get_replay(GetReplayRequest { workspace_id });
         let (accounts, people, open, replay) = tokio::join!(
-            GroupAnswers::of(visit, Group::Accounts, field),
-            GroupAnswers::of(visit, Group::People, field),
+            Box::pin(GroupAnswers::of(visit, Group::Accounts, field)),
+            Box::pin(GroupAnswers::of(visit, Group::People, field)),
             ask(Party::Mapper, PAGE, open),
             ask(Party::Mapper, PAGE, replay),
         );

@@ -72,7 +72,7 @@ fn events(visit: Visit) -> impl Stream<Item = Result<Event, Infallible>> {
             let Ok(replay) = ask(Party::Mapper, PAGE, visit.peers().mappings().get_replay(request)).await else {
                 continue;
             };
-            let Some(progress) = Progress::of(&replay) else { return None };
+            let progress = Progress::of(&replay)?;
             let html = ProgressTemplate { replay: &progress }.render().unwrap_or_default();
             if html != last {
                 let event = Event::default().event("fragment").data(&html);

@@ -9,10 +9,11 @@ use axum::http::StatusCode;
 use contract::error::Reason;
 use contract::mapper::v1::{ListValueMappingsResponse, ValueMapping};
 
+use super::checked::{Checked, checked};
 use super::choice::{Choice, Target, decision};
 use super::look::Look;
 use super::options::option_field;
-use super::view::{Checked, checked, is_namesake};
+use super::row::is_namesake;
 use super::{Group, save};
 use crate::peers::Answer;
 use crate::trouble::Trouble;

@@ -1,26 +1,22 @@
 //! From the mapper's answers to what the page of a field says.
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use contract::common::v1::SalesforceObject;
-use contract::mapper::v1::{FieldOption, MappingPreview, ValueDecision, ValueMapping};
+use contract::mapper::v1::{FieldOption, MappingPreview, ValueMapping};
 use jiff::Timestamp;
-use rust_decimal::Decimal;
 
-use super::choice::{AT_ONCE, Choice, Target};
+use super::checked::{Checked, checked};
+use super::choice::{AT_ONCE, Choice};
 use super::look::{Look, Show};
 use super::replay::Progress;
+use super::row::{Row, is_namesake, order, row};
 use super::{Answers, Group, GroupAnswers, mapping_row};
-use crate::moment::Moment;
 use crate::trouble::Trouble;
 use crate::web::ROOT;
-use crate::words::{count, money, number, record};
+use crate::words::{count, number};
 
 /// Values of a group on one page.
 const PAGE_SIZE: usize = 50;
-/// With more options than this a row offers only some of them: the whole list stands once, above the table.
-const OPTIONS_PER_ROW: usize = 24;
 
 /// A form that could not be saved, or that is only checked.
 #[derive(Clone, Debug)]
@@ -97,46 +93,6 @@ pub(super) struct Section {
     /// What is chosen for ticked rows.
     pub(super) bulk: String,
     pub(super) takes_all: bool,
-}
-
-/// What a save would do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Checked {
-    pub(super) text: String,
-    pub(super) samples: Vec<String>,
-}
-
-/// One value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Row {
-    pub(super) id: String,
-    pub(super) value: String,
-    /// Empty when it is the value itself.
-    pub(super) label: String,
-    pub(super) origin: String,
-    pub(super) records: String,
-    pub(super) customers: String,
-    pub(super) arr: String,
-    pub(super) first: Option<Moment>,
-    pub(super) last: Option<Moment>,
-    pub(super) is_inactive: bool,
-    pub(super) is_never_used: bool,
-    pub(super) is_open: bool,
-    pub(super) was: String,
-    pub(super) choices: Vec<Offer>,
-    /// What is saved, when something else is chosen and not saved yet.
-    pub(super) saved: String,
-    pub(super) is_ticked: bool,
-    /// Name of the option that is called the same; empty when none is.
-    pub(super) namesake: String,
-}
-
-/// An entry of a row's list.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Offer {
-    pub(super) token: String,
-    pub(super) name: String,
-    pub(super) is_chosen: bool,
 }
 
 /// Builds the page of a field; `None` when Lane has no such option field.
@@ -262,17 +218,6 @@ fn section(answers: &GroupAnswers, field: &str, look: &Look, typed: Option<&Type
     })
 }
 
-/// Whether an open value is called like an option.
-pub(super) fn is_namesake(value: &ValueMapping) -> bool {
-    value.decision() == ValueDecision::Open && !value.suggested_option.is_empty()
-}
-
-/// Open ones first, then by revenue, by customers, by records. Currencies are not converted, here as anywhere.
-fn order(value: &ValueMapping) -> (bool, Reverse<(Decimal, i64, i64)>, String) {
-    let arr = value.arr.iter().filter_map(|money| money.amount.parse::<Decimal>().ok()).max().unwrap_or_default();
-    (!Show::Open.holds(value), Reverse((arr, value.customer_count, value.record_count)), value.value.clone())
-}
-
 fn fed_by(answers: &GroupAnswers, field: &str) -> String {
     let Ok(mapping) = &answers.mapping else { return "not known now".to_owned() };
     let Some(entry) = mapping.entries.iter().find(|entry| entry.lane_field == field) else { return String::new() };
@@ -280,96 +225,6 @@ fn fed_by(answers: &GroupAnswers, field: &str) -> String {
         (Group::Accounts, _) => format!("Account.{}", entry.salesforce_field),
         (Group::People, true) => format!("Contact.{}", entry.salesforce_field),
         (Group::People, false) => format!("Contact.{} and Lead.{}", entry.salesforce_field, entry.lead_field),
-    }
-}
-
-fn name_of(target: &Target, options: &[FieldOption]) -> String {
-    match target {
-        Target::Open => "Open: no decision".to_owned(),
-        Target::Ignore => "Ignore: leave Lane’s value".to_owned(),
-        Target::Option(key) => options
-            .iter()
-            .find(|option| option.key == *key)
-            .map_or_else(|| key.clone(), |option| option.display_name.clone()),
-    }
-}
-
-fn row(value: &ValueMapping, options: &[FieldOption], choice: Option<&Choice>, now: Timestamp) -> Row {
-    let was = Target::of(value);
-    let chosen = choice.and_then(|choice| choice.row(value)).unwrap_or_else(|| was.clone());
-    let offers = |option: &&FieldOption| {
-        let is_near = [&was, &chosen].iter().any(|target| target.token() == option.key);
-        options.len() <= OPTIONS_PER_ROW || is_near || value.suggested_option == option.key
-    };
-    let targets = [Target::Open, Target::Ignore].into_iter();
-    let targets = targets.chain(options.iter().filter(offers).map(|option| Target::Option(option.key.clone())));
-    let origins: Vec<_> = value.origins().map(record).collect();
-    let records = match (value.record_count, value.lead_record_count) {
-        (all, 0) => count(all, "record", "records"),
-        (all, leads) => format!("{}, of these {}", count(all, "record", "records"), count(leads, "lead", "leads")),
-    };
-    Row {
-        id: value.id.clone(),
-        value: value.value.clone(),
-        label: if value.label == value.value { String::new() } else { value.label.clone() },
-        origin: origins.join(" and "),
-        records,
-        customers: count(value.customer_count, "customer", "customers"),
-        arr: value.arr.iter().map(money).collect::<Vec<_>>().join(" + "),
-        first: Moment::of(value.first_seen_time.as_ref(), now),
-        last: Moment::of(value.last_seen_time.as_ref(), now),
-        is_inactive: !value.active,
-        is_never_used: value.never_used,
-        is_open: was == Target::Open,
-        choices: targets
-            .map(|target| Offer {
-                token: target.token().to_owned(),
-                name: name_of(&target, options),
-                is_chosen: target == chosen,
-            })
-            .collect(),
-        saved: if chosen == was { String::new() } else { name_of(&was, options) },
-        was: was.token().to_owned(),
-        is_ticked: choice.is_some_and(|choice| choice.is_ticked(value)),
-        namesake: if is_namesake(value) {
-            name_of(&Target::Option(value.suggested_option.clone()), options)
-        } else {
-            String::new()
-        },
-    }
-}
-
-/// Tells what a save would do.
-pub(super) fn checked(group: Group, decided: usize, preview: &MappingPreview, options: &[FieldOption]) -> Checked {
-    use contract::common::v1::Value;
-    use contract::common::v1::value::Value as Kind;
-
-    let text = |value: &Option<Value>| match value.as_ref().and_then(|value| value.value.as_ref()) {
-        Some(Kind::Option(key)) => name_of(&Target::Option(key.clone()), options),
-        _ => "empty".to_owned(),
-    };
-    let samples = preview.samples.iter().take(5).map(|sample| {
-        let object = SalesforceObject::try_from(sample.object).unwrap_or_default();
-        format!("{} {}: {} → {}", record(object), sample.id, text(&sample.before), text(&sample.after))
-    });
-    let carry = format!(
-        "{} {}",
-        number(preview.touched),
-        match (preview.touched, group) {
-            (1, Group::Accounts) => "stored account carries",
-            (_, Group::Accounts) => "stored accounts carry",
-            (1, Group::People) => "stored contact or lead carries",
-            (_, Group::People) => "stored contacts and leads carry",
-        }
-    );
-    Checked {
-        text: format!(
-            "Nothing is saved yet. {} would be decided; {carry} {}. {} would change, with no Salesforce call.",
-            count(as_number(decided), "value", "values"),
-            if decided == 1 { "it" } else { "them" },
-            group.in_lane(preview.changed),
-        ),
-        samples: samples.collect(),
     }
 }
 

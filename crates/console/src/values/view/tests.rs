@@ -1,7 +1,7 @@
-use contract::common::v1::{FieldType, Money};
+use contract::common::v1::{FieldType, Money, SalesforceObject};
 use contract::mapper::v1::{
     FieldMapping, FieldMappingEntry, LaneField, ListUnmappedValuesResponse, ListValueMappingsResponse, Replay,
-    UnmappedValueEntry,
+    UnmappedValueEntry, ValueDecision,
 };
 
 use super::*;
