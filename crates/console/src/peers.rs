@@ -86,7 +86,6 @@ impl Peers {
         SyncServiceClient::new(self.extractor.clone())
     }
 
-    #[allow(dead_code, reason = "the mapping page calls it")]
     pub(crate) fn schemas(&self) -> SchemaServiceClient<Peer> {
         SchemaServiceClient::new(self.extractor.clone())
     }
@@ -111,7 +110,6 @@ impl Peers {
         ApplyServiceClient::new(self.writer.clone())
     }
 
-    #[allow(dead_code, reason = "the page of problems calls it")]
     pub(crate) fn parked(&self) -> ParkedServiceClient<Peer> {
         ParkedServiceClient::new(self.writer.clone())
     }

@@ -1,6 +1,6 @@
 //! Numbers and our own terms in plain words.
 
-use contract::common::v1::{Plan, SalesforceObject};
+use contract::common::v1::{Money, Plan, SalesforceObject};
 use contract::extractor::v1::SyncState;
 
 /// Returns a number with separators, e.g. "12,345".
@@ -33,6 +33,21 @@ pub(crate) fn decimal(text: &str) -> String {
 /// Returns a number and its noun, e.g. "1 value", "3 values".
 pub(crate) fn count(count: i64, one: &str, many: &str) -> String {
     format!("{} {}", number(count), if count == 1 { one } else { many })
+}
+
+/// Returns an amount with its currency, e.g. "1,250,000.50 EUR". The digits are those of the service: nothing is rounded.
+pub(crate) fn money(money: &Money) -> String {
+    format!("{} {}", decimal(&money.amount), money.currency_code)
+}
+
+/// Returns what people call one record of an object, as Salesforce does.
+pub(crate) fn record(object: SalesforceObject) -> &'static str {
+    match object {
+        SalesforceObject::Account => "Account",
+        SalesforceObject::Contact => "Contact",
+        SalesforceObject::Lead => "Lead",
+        SalesforceObject::Unspecified => "Record",
+    }
 }
 
 /// Returns what people call the records of an object.

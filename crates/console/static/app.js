@@ -241,6 +241,18 @@ function combobox(holder) {
   });
 }
 
+// <button hidden data-ticks>: ticks every row of its form, or none if all are ticked.
+function ticks(button) {
+  const boxes = () => [...button.form.querySelectorAll("input[name=pick]")];
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    const all = boxes();
+    const on = !all.every((box) => box.checked);
+    for (const box of all) box.checked = on;
+    button.form.dispatchEvent(new Event("change", { bubbles: true }));
+  });
+}
+
 function prepare(root) {
   localize(root);
   const each = (selector, act) => { if (root.matches?.(selector)) act(root); root.querySelectorAll(selector).forEach(act); };
@@ -250,6 +262,7 @@ function prepare(root) {
   each("[data-combobox]", combobox);
   each(".maprow", follow);
   each("form[data-guard]", guard);
+  each("[data-ticks]", ticks);
 }
 
 prepare(document);

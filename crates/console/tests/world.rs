@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use contract::common::v1::Plan;
+use contract::extractor::v1::SyncScope;
+use serde_json::Value;
 use stack::lane::{Headless, Lane};
 use stack::{Folder, OrgSize, Simulator, Stack, StackOptions};
 
@@ -53,6 +55,26 @@ impl World {
     pub(crate) async fn connect(&self, workspace: &str) {
         let how = Headless { environment: self.simulator.url(), start_at: None };
         self.lane.connect(workspace, &how).await.unwrap();
+    }
+
+    /// A connected workspace with the suggested mapping and everything read once; no value is decided.
+    pub(crate) async fn synced(&self, name: &str) -> String {
+        let workspace = self.workspace(name, Plan::Business).await;
+        self.connect(&workspace).await;
+        self.lane.adopt_suggestions(&workspace).await.unwrap();
+        self.read_changes(&workspace).await;
+        workspace
+    }
+
+    /// Reads what changed, to the end.
+    pub(crate) async fn read_changes(&self, workspace: &str) {
+        let run = self.lane.start_when_free(workspace, SyncScope::Changes, PATIENCE).await.unwrap();
+        self.lane.finished(workspace, &run.run_id, PATIENCE, |_| {}).await.unwrap();
+    }
+
+    /// Gives an order to the simulated Salesforce.
+    pub(crate) async fn order(&self, order: &str, details: Value) -> Value {
+        self.simulator.order(order, details).await.unwrap()
     }
 
     pub(crate) fn browser(&self) -> Browser {

@@ -22,7 +22,7 @@ use crate::web::{App, Frame, Ground, Notice, Outcome, ROOT, Tab, Visit, page, se
 
 use view::{RunPage, RunRow};
 
-pub(crate) use view::title;
+pub(crate) use view::{title, why};
 
 /// Runs on one page.
 const PAGE_SIZE: i32 = 25;

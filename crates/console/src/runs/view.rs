@@ -132,7 +132,7 @@ fn outcome(phase: RunPhase) -> Outcome {
 }
 
 /// Says what a stable reason means, and what to do about it.
-fn why(reason: &str) -> (String, String) {
+pub(crate) fn why(reason: &str) -> (String, String) {
     if reason.is_empty() {
         return (String::new(), String::new());
     }

@@ -175,6 +175,12 @@ notices! {
     NothingChanged = "nothing-changed", "Nothing was changed: every value is what it was.";
     /// Somebody asked for a record that another one continues.
     Merged = "merged", "What you looked for goes on under this record.";
+    /// Values were decided.
+    ValuesSaved = "values-saved", "Saved. It applies at once to the records that Lane has stored; no Salesforce call was made.";
+    /// The options of a field were changed.
+    OptionsSaved = "options-saved", "The options are saved.";
+    /// Parked records are read again.
+    Retried = "retried", "The records are asked for again. They leave this list when they are applied.";
 }
 
 /// What surrounds a page.

@@ -102,7 +102,8 @@ fn integration() -> Router<App> {
         .merge(crate::access::routes())
         .merge(crate::customers::routes())
         .merge(crate::mapping::routes())
-        .merge(crate::elsewhere::routes())
+        .merge(crate::values::routes())
+        .merge(crate::problems::routes())
 }
 
 async fn not_found(visit: Visit) -> Response {
@@ -120,10 +121,11 @@ pub(crate) fn page(status: StatusCode, template: &impl Template) -> Response {
     }
 }
 
-/// Leads on after a change: POST, redirect, GET.
+/// Leads on after a change: POST, redirect, GET. The path may have a query.
 pub(crate) fn see(path: &str, notice: Option<Notice>) -> Response {
+    let joint = if path.contains('?') { '&' } else { '?' };
     match notice {
-        Some(notice) => Redirect::to(&format!("{path}?done={}", notice.token())).into_response(),
+        Some(notice) => Redirect::to(&format!("{path}{joint}done={}", notice.token())).into_response(),
         None => Redirect::to(path).into_response(),
     }
 }
