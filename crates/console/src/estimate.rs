@@ -61,7 +61,7 @@ pub(crate) struct EstimatesTemplate<'a> {
 }
 
 /// Returns an estimate in words, e.g. "20,000 records · 24 calls · about 1 min".
-fn cost(estimate: &SyncEstimate) -> String {
+pub(crate) fn cost(estimate: &SyncEstimate) -> String {
     let records: i64 = estimate.objects.iter().map(|object| object.records).sum();
     let time = estimate.duration.as_ref().and_then(|span| std::time::Duration::try_from(*span).ok());
     let time = time.map_or_else(String::new, |time| {

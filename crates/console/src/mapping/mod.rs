@@ -31,7 +31,7 @@ use contract::mapper::v1::{
     ListLaneFieldsRequest, SuggestFieldMappingsRequest, UpdateFieldMappingRequest, UpdateFieldMappingResponse,
 };
 
-use crate::connect::cost;
+use crate::estimate::cost;
 use crate::peers::{ACTION, Answer, PAGE, Party, ask};
 use crate::trouble::Trouble;
 use crate::web::{App, Frame, Ground, Notice, Outcome, Tab, Visit, page, see};
