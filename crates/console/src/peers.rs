@@ -5,7 +5,6 @@ use std::time::Duration;
 use contract::auth::v1::connection_service_client::ConnectionServiceClient;
 use contract::auth::v1::workspace_service_client::WorkspaceServiceClient;
 use contract::extractor::v1::access_service_client::AccessServiceClient;
-use contract::extractor::v1::schema_service_client::SchemaServiceClient;
 use contract::extractor::v1::sync_service_client::SyncServiceClient;
 use contract::mapper::v1::mapping_service_client::MappingServiceClient;
 use contract::mapper::v1::record_service_client::RecordServiceClient;
@@ -84,10 +83,6 @@ impl Peers {
 
     pub(crate) fn syncs(&self) -> SyncServiceClient<Peer> {
         SyncServiceClient::new(self.extractor.clone())
-    }
-
-    pub(crate) fn schemas(&self) -> SchemaServiceClient<Peer> {
-        SchemaServiceClient::new(self.extractor.clone())
     }
 
     pub(crate) fn access(&self) -> AccessServiceClient<Peer> {
