@@ -1,5 +1,6 @@
 //! Field mappings: which Salesforce field feeds which Lane field.
 
+mod candidate;
 pub(crate) mod record;
 mod source;
 
@@ -55,6 +56,9 @@ pub(crate) enum Command {
         /// List the fields of the Salesforce objects instead.
         #[arg(long)]
         salesforce: bool,
+        /// List what can feed this Lane field, and how it fits.
+        #[arg(long, value_name = "FIELD", conflicts_with = "salesforce")]
+        feeding: Option<String>,
     },
     /// Replace the options of an option field.
     Options {
@@ -127,8 +131,11 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<Exit, Fai
         Command::Suggest { kind, apply: false } => {
             session.show(&Suggestions::new(kind, suggest(session, kind).await?, None))?;
         }
-        Command::Fields { kind, salesforce: true } => session.show(&source::list(session, kind).await?)?,
-        Command::Fields { kind, salesforce: false } => {
+        Command::Fields { kind, feeding: Some(field), .. } => {
+            session.show(&candidate::list(session, kind, field).await?)?;
+        }
+        Command::Fields { kind, salesforce: true, .. } => session.show(&source::list(session, kind).await?)?,
+        Command::Fields { kind, salesforce: false, .. } => {
             let fields = lane_field::list(session, kind).await?.into_iter().map(LaneField::from).collect();
             session.show(&LaneFields { fields })?;
         }

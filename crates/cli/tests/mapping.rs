@@ -105,6 +105,36 @@ async fn a_mapping_that_does_not_hold_names_its_rows() {
 }
 
 #[tokio::test]
+async fn what_can_feed_a_field_is_listed_with_its_fit() {
+    let services = Scripted::start().await;
+    services.on("list_candidate_fields", |request: wire::ListCandidateFieldsRequest| {
+        assert_eq!(
+            (request.workspace_id.as_str(), request.kind, request.lane_field.as_str()),
+            (WORKSPACE, 2, "country")
+        );
+        let fits = wire::CandidateField {
+            salesforce_field: "MailingCountry".into(),
+            lead_field: "Country".into(),
+            label: "Mailing Country".into(),
+            r#type: "string".into(),
+            fit: "compatible".into(),
+            ..wire::CandidateField::default()
+        };
+        let refused = wire::CandidateField {
+            salesforce_field: "Photo__c".into(),
+            fit: "refused".into(),
+            reason: "a file is no text".into(),
+            ..wire::CandidateField::default()
+        };
+        Ok(wire::ListCandidateFieldsResponse { fields: vec![fits, refused] })
+    });
+    let ended = lanesync(&services, &["mapping", "fields", "contact", "--feeding", "country", "--json"]).await;
+    let fields = &ended.json()["fields"];
+    assert_eq!((ended.code, &fields[0]["on_leads"], &fields[0]["fit"]), (0, &json!("Country"), &json!("compatible")));
+    assert_eq!((&fields[1]["path"], &fields[1]["reason"]), (&json!("Photo__c"), &json!("a file is no text")));
+}
+
+#[tokio::test]
 async fn suggestions_are_applied_to_what_nothing_feeds_and_only_when_asked() {
     let services = Scripted::start().await;
     mapped(&services);
