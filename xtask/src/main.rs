@@ -31,6 +31,8 @@ enum Action {
     Up(Up),
     /// Every test, beside real Postgres and NATS.
     Test(Test),
+    /// Pictures of every page in every state, at three widths, light and dark.
+    Shots(Shots),
     /// Format, lints, documentation, and whether .sqlx is fresh; warnings are errors.
     Check,
     /// Writes the description of every SQL query to .sqlx, so that a build needs no database.
@@ -85,6 +87,12 @@ struct Test {
 }
 
 #[derive(Args)]
+struct Shots {
+    /// Where the pictures go.
+    folder: PathBuf,
+}
+
+#[derive(Args)]
 struct Bench {
     /// Prints the result as one line of JSON.
     #[arg(long)]
@@ -125,6 +133,7 @@ fn run() -> anyhow::Result<()> {
         Action::Bench(bench) => handover::run("bench", &bench_arguments(&bench), true),
         Action::ComposeCheck(check) => handover::run("compose-check", &compose_arguments(&check), false),
         Action::Test(test) => handover::test(&test.arguments),
+        Action::Shots(shots) => handover::shots(&shots.folder),
         Action::Check => check::all(),
         Action::Sqlx => queries::beside_postgres(queries::Task::Write),
         Action::Ci => check::all().and_then(|()| handover::test(&[])),

@@ -1,10 +1,12 @@
-//! The servers of the dev loop.
+//! The servers of the dev loop, and the browser of its tests.
 
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
-use servers::{NatsServer, Postgres, Search, install};
+use servers::{Browser, FindError, InstallError, NatsServer, Postgres, Search, Wheels, install, install_browser};
 
 use crate::cargo::say;
 
@@ -14,6 +16,12 @@ pub(crate) struct Tools {
     postgres: Postgres,
 }
 
+/// What the tests in a real browser need.
+pub(crate) struct BrowserTools {
+    browser: Browser,
+    axe: PathBuf,
+}
+
 /// Finds them on this machine, or installs them into the private folder.
 pub(crate) fn ensure() -> anyhow::Result<Tools> {
     let root = crate::root()?;
@@ -21,12 +29,39 @@ pub(crate) fn ensure() -> anyhow::Result<Tools> {
     if let (Ok(nats), Ok(postgres)) = (search.nats_server(), search.postgres()) {
         return Ok(Tools { nats, postgres });
     }
-    // A place that the user named is not replaced behind their back.
     for error in [search.nats_server().err(), search.postgres().err()].into_iter().flatten() {
-        if !matches!(error, servers::FindError::Missing { .. }) {
-            return Err(error.into());
-        }
+        only_missing(error)?;
     }
+    let requirements = root.join("xtask/tools-requirements.txt");
+    let wheels = Wheels { what: "nats-server and Postgres", requirements: &requirements };
+    reported(|report| install(search.private_folder(), wheels, report))?;
+    Ok(Tools { nats: search.nats_server()?, postgres: search.postgres()? })
+}
+
+/// Finds a browser, its driver and the accessibility script, or installs them. Only tests and pictures ask for it.
+pub(crate) fn ensure_browser() -> anyhow::Result<BrowserTools> {
+    let root = crate::root()?;
+    let search = Search::from_env(&root);
+    if let Err(error) = search.browser() {
+        only_missing(error)?;
+        reported(install_browser)?;
+    }
+    if search.private_folder().axe().is_none() {
+        let requirements = root.join("xtask/browser-requirements.txt");
+        let wheels = Wheels { what: "axe-core", requirements: &requirements };
+        reported(|report| install(search.private_folder(), wheels, report))?;
+    }
+    let axe = search.private_folder().axe().context("the wheel of axe-core carries no axe.min.js")?;
+    Ok(BrowserTools { browser: search.browser()?, axe })
+}
+
+/// A place that the user named is not replaced behind their back.
+fn only_missing(error: FindError) -> anyhow::Result<()> {
+    if matches!(error, FindError::Missing { .. }) { Ok(()) } else { Err(error.into()) }
+}
+
+/// Installs, showing a person what takes its time.
+fn reported(install: impl FnOnce(&dyn Fn(&str)) -> Result<(), InstallError>) -> anyhow::Result<()> {
     let progress = ProgressBar::new_spinner().with_style(ProgressStyle::with_template("{spinner} {msg}")?);
     progress.enable_steady_tick(Duration::from_millis(100));
     let report = |what: &str| {
@@ -35,10 +70,19 @@ pub(crate) fn ensure() -> anyhow::Result<Tools> {
         }
         progress.set_message(what.to_owned());
     };
-    let installed = install(search.private_folder(), &root.join("xtask/tools-requirements.txt"), &report);
+    let installed = install(&report);
     progress.finish_and_clear();
-    installed?;
-    Ok(Tools { nats: search.nats_server()?, postgres: search.postgres()? })
+    Ok(installed?)
+}
+
+impl BrowserTools {
+    /// Tells the tests which browser to drive.
+    pub(crate) fn name_to(&self, command: &mut Command) {
+        command
+            .env("LANESYNC_TEST_CHROMIUM", &self.browser.chromium)
+            .env("LANESYNC_TEST_CHROMEDRIVER", &self.browser.chromedriver)
+            .env("LANESYNC_TEST_AXE", &self.axe);
+    }
 }
 
 impl Tools {

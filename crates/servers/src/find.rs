@@ -1,4 +1,4 @@
-//! Looks for nats-server and Postgres where machines have them.
+//! Looks for nats-server, Postgres and, for tests, Chromium where machines have them.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -10,11 +10,24 @@ use crate::{PrivateFolder, Version};
 const OLDEST_NATS: Version = Version::new(2, 12, 6);
 /// The oldest Postgres we run on.
 const OLDEST_POSTGRES: Version = Version::new(15, 0, 0);
+/// The oldest Chromium that draws our pages as people's browsers do: `:has()`, `text-wrap` and headless as a window.
+const OLDEST_CHROMIUM: Version = Version::new(128, 0, 0);
 
 /// Names the program itself; nothing else is looked at when it is set.
 const NATS_VARIABLE: &str = "LANESYNC_NATS_SERVER_BIN";
 /// Names the folder of `postgres` and `initdb`; nothing else is looked at when it is set.
 const POSTGRES_VARIABLE: &str = "LANESYNC_PG_BIN_DIR";
+/// Names the browser itself; nothing else is looked at when it is set.
+const CHROMIUM_VARIABLE: &str = "LANESYNC_CHROMIUM_BIN";
+/// Names the driver itself; nothing else is looked at when it is set.
+const CHROMEDRIVER_VARIABLE: &str = "LANESYNC_CHROMEDRIVER_BIN";
+/// What the browser is called, where it is called anything.
+const CHROMIUM_NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+/// Where macOS keeps it.
+const CHROMIUM_APPS: [&str; 2] = [
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+];
 
 /// A nats-server that is new enough.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +44,17 @@ pub struct Postgres {
     /// The folder of its programs.
     pub bin_dir: PathBuf,
     /// What it says it is.
+    pub version: Version,
+}
+
+/// A Chromium that is new enough, and the driver of the same major version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Browser {
+    /// The browser.
+    pub chromium: PathBuf,
+    /// The program that drives it.
+    pub chromedriver: PathBuf,
+    /// What the browser says it is.
     pub version: Version,
 }
 
@@ -64,6 +88,8 @@ pub enum FindError {
 pub struct Search {
     nats_named: Option<PathBuf>,
     postgres_named: Option<PathBuf>,
+    chromium_named: Option<PathBuf>,
+    chromedriver_named: Option<PathBuf>,
     path: OsString,
     private: PrivateFolder,
 }
@@ -75,6 +101,8 @@ impl Search {
         Self {
             nats_named: std::env::var_os(NATS_VARIABLE).map(PathBuf::from),
             postgres_named: std::env::var_os(POSTGRES_VARIABLE).map(PathBuf::from),
+            chromium_named: std::env::var_os(CHROMIUM_VARIABLE).map(PathBuf::from),
+            chromedriver_named: std::env::var_os(CHROMEDRIVER_VARIABLE).map(PathBuf::from),
             path: std::env::var_os("PATH").unwrap_or_default(),
             private: PrivateFolder::of_checkout(root),
         }
@@ -125,6 +153,51 @@ impl Search {
             .chain(self.private.postgres_bins())
             .find_map(|bin_dir| postgres_at(&bin_dir))
             .ok_or(FindError::Missing { server: "Postgres", oldest: OLDEST_POSTGRES })
+    }
+
+    /// The first Chromium that is new enough, as named or where machines have it, with a driver that fits it.
+    ///
+    /// # Errors
+    /// None was found, or the named one does not do.
+    pub fn browser(&self) -> Result<Browser, FindError> {
+        let (chromium, version) = self.chromium()?;
+        let fits = |driver: &Path| version_of(driver).is_some_and(|found| found.major() == version.major());
+        if let Some(driver) = &self.chromedriver_named {
+            let refused = || FindError::NamedOneDoesNotDo {
+                variable: CHROMEDRIVER_VARIABLE,
+                place: driver.clone(),
+                server: "chromedriver",
+                oldest: version,
+            };
+            return fits(driver)
+                .then(|| Browser { chromium, chromedriver: driver.clone(), version })
+                .ok_or_else(refused);
+        }
+        std::env::split_paths(&self.path)
+            .map(|folder| folder.join("chromedriver"))
+            .find(|driver| fits(driver))
+            .map(|chromedriver| Browser { chromium, chromedriver, version })
+            .ok_or(FindError::Missing { server: "chromedriver", oldest: version })
+    }
+
+    fn chromium(&self) -> Result<(PathBuf, Version), FindError> {
+        let new_enough = |program: PathBuf| {
+            let version = version_of(&program).filter(|version| *version >= OLDEST_CHROMIUM)?;
+            Some((program, version))
+        };
+        if let Some(program) = &self.chromium_named {
+            return new_enough(program.clone()).ok_or_else(|| FindError::NamedOneDoesNotDo {
+                variable: CHROMIUM_VARIABLE,
+                place: program.clone(),
+                server: "Chromium",
+                oldest: OLDEST_CHROMIUM,
+            });
+        }
+        std::env::split_paths(&self.path)
+            .flat_map(|folder| CHROMIUM_NAMES.map(|name| folder.join(name)))
+            .chain(CHROMIUM_APPS.map(PathBuf::from))
+            .find_map(new_enough)
+            .ok_or(FindError::Missing { server: "Chromium", oldest: OLDEST_CHROMIUM })
     }
 }
 
@@ -202,6 +275,8 @@ mod tests {
         Search {
             nats_named: None,
             postgres_named: None,
+            chromium_named: None,
+            chromedriver_named: None,
             path: std::env::join_paths(path).unwrap(),
             private: PrivateFolder::of_checkout(private),
         }
@@ -242,6 +317,21 @@ mod tests {
         let found = search(&[lone.path(), whole.path()], lone.path()).postgres().unwrap();
 
         assert_eq!(found.version, Version::new(15, 2, 0));
+    }
+
+    #[test]
+    fn a_driver_of_another_browser_does_not_count() {
+        let (old, new) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        program(old.path(), "chromium", "Chromium 156.0.8078.108 built on Debian");
+        program(old.path(), "chromedriver", "ChromeDriver 131.0.1 (abc)");
+        program(new.path(), "chromedriver", "ChromeDriver 156.0.8078.1 (abc)");
+
+        let found = search(&[old.path(), new.path()], old.path()).browser().unwrap();
+        assert_eq!(found.chromium, old.path().join("chromium"));
+        assert_eq!(found.chromedriver, new.path().join("chromedriver"));
+
+        let alone = search(&[old.path()], old.path()).browser().unwrap_err();
+        assert!(matches!(alone, FindError::Missing { server: "chromedriver", .. }));
     }
 
     #[test]

