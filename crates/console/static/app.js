@@ -253,6 +253,14 @@ function ticks(button) {
   });
 }
 
+// What is wider than its place scrolls sideways, and has to be reached without a mouse while it does.
+const scrolled = new ResizeObserver((entries) => {
+  for (const { target } of entries) {
+    if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
+    else target.removeAttribute("tabindex");
+  }
+});
+
 function prepare(root) {
   localize(root);
   const each = (selector, act) => { if (root.matches?.(selector)) act(root); root.querySelectorAll(selector).forEach(act); };
@@ -263,6 +271,7 @@ function prepare(root) {
   each(".maprow", follow);
   each("form[data-guard]", guard);
   each("[data-ticks]", ticks);
+  each(".scroll", (part) => scrolled.observe(part));
 }
 
 prepare(document);

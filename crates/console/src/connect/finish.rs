@@ -13,6 +13,8 @@ use contract::mapper::v1::{
     FieldMapping, FieldMappingEntry, GetFieldMappingRequest, SuggestFieldMappingsRequest, SuggestFieldMappingsResponse,
     UpdateFieldMappingRequest,
 };
+use domain::Kind;
+use domain::catalogue::standard_fields;
 use serde::Deserialize;
 
 use super::start::{PRESETS, Preset, Start, token_of};
@@ -107,7 +109,7 @@ async fn fields(visit: &Visit) -> Vec<Fields> {
             ask(Party::Mapper, PAGE, mapper.get_field_mapping(mapping)),
             ask(Party::Mapper, PAGE, again.suggest_field_mappings(suggest))
         );
-        fields_of(title, path, mapping, suggested)
+        fields_of(kind, title, path, mapping, suggested)
     };
     let (accounts, people) = tokio::join!(
         of(RecordKind::Account, "Accounts", "/mapping/accounts"),
@@ -116,7 +118,14 @@ async fn fields(visit: &Visit) -> Vec<Fields> {
     vec![accounts, people]
 }
 
+/// What people call a Lane field; those that a workspace defined are called by their id.
+fn lane_name(kind: RecordKind, id: String) -> String {
+    let kind = if kind == RecordKind::Account { Kind::Account } else { Kind::Contact };
+    standard_fields(kind).iter().find(|field| field.id == id).map_or(id, |field| field.display_name.to_owned())
+}
+
 fn fields_of(
+    kind: RecordKind,
     title: &'static str,
     path: &str,
     mapping: Answer<FieldMapping>,
@@ -129,7 +138,7 @@ fn fields_of(
         }
         (Ok(_), Ok(answer)) => {
             let each = answer.suggestions.into_iter().map(|one| Suggested {
-                lane: one.lane_field,
+                lane: lane_name(kind, one.lane_field),
                 salesforce: one.salesforce_field,
                 reason: one.reason,
             });

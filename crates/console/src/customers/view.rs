@@ -33,11 +33,20 @@ pub(super) struct Column {
 pub(super) struct Line {
     pub(super) href: String,
     pub(super) name: String,
-    /// In the order of the columns; empty ones have no value.
-    pub(super) cells: Vec<String>,
+    /// In the order of the columns.
+    pub(super) cells: Vec<Cell>,
     pub(super) source: Source,
     pub(super) updated: Option<Moment>,
     pub(super) marks: Vec<Mark>,
+}
+
+/// What a row holds in a column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Cell {
+    /// Empty when there is no value.
+    pub(super) text: String,
+    /// Where to map what Salesforce says instead; empty unless that is open.
+    pub(super) open: String,
 }
 
 /// Where a row comes from.
@@ -78,7 +87,9 @@ pub(super) fn table(kind: Kind, listed: &Listed, known: &[LaneField], now: Times
 fn line(row: &Row, columns: &[Column], known: &[LaneField], now: Timestamp) -> Line {
     let cell = |column: &Column| {
         let options = known.iter().find(|known| known.id == column.field).map_or(&[][..], |known| &known.options);
-        shown(row.field(column.field).and_then(|field| field.value.as_ref()), options)
+        let field = row.field(column.field);
+        let open = field.is_some_and(|field| field.unmapped).then(|| values_of(column.field)).unwrap_or_default();
+        Cell { text: shown(field.and_then(|field| field.value.as_ref()), options), open }
     };
     Line {
         href: href(row.kind, &row.id),
@@ -86,7 +97,7 @@ fn line(row: &Row, columns: &[Column], known: &[LaneField], now: Timestamp) -> L
         cells: columns.iter().map(cell).collect(),
         source: source(row),
         updated: Moment::of(row.updated.as_ref(), now),
-        marks: marks(row, known),
+        marks: marks(row, columns, known),
     }
 }
 
@@ -100,7 +111,12 @@ pub(super) fn source(row: &Row) -> Source {
     Source { label, url: record_url(origin), tone: "busy" }
 }
 
-fn marks(row: &Row, known: &[LaneField]) -> Vec<Mark> {
+/// Where the values of an option field are mapped.
+fn values_of(field: &str) -> String {
+    format!("{ROOT}/values/{field}")
+}
+
+fn marks(row: &Row, columns: &[Column], known: &[LaneField]) -> Vec<Mark> {
     let mut marks = Vec::new();
     if row.archived.is_some() {
         marks.push(Mark { text: "Archived".to_owned(), href: String::new() });
@@ -108,11 +124,11 @@ fn marks(row: &Row, known: &[LaneField]) -> Vec<Mark> {
     if row.origin.as_ref().is_some_and(|origin| origin.not_visible_since.is_some()) {
         marks.push(Mark { text: "Hidden in Salesforce".to_owned(), href: String::new() });
     }
-    for open in row.open() {
+    // What is open is said in its column; only fields that have none are named here.
+    for open in row.open().filter(|open| columns.iter().all(|column| column.field != open.field)) {
         let field = known.iter().find(|known| known.id == open.field);
         let name = field.map_or(&open.field, |known| &known.display_name);
-        let href = format!("{ROOT}/values/{}", open.field);
-        marks.push(Mark { text: format!("{name} needs mapping"), href });
+        marks.push(Mark { text: format!("{name} needs mapping"), href: values_of(&open.field) });
     }
     marks
 }
@@ -152,10 +168,11 @@ mod tests {
         let listed = Listed { rows: vec![customer.into()], ..Listed::default() };
         let table = table(Kind::Account, &listed, &catalogue(Kind::Account), Timestamp::UNIX_EPOCH);
         let line = &table.rows[0];
-        assert_eq!(line.cells, ["1,250,000.5 EUR", "SMB", ""]);
+        let cells: Vec<_> = line.cells.iter().map(|cell| (cell.text.as_str(), cell.open.as_str())).collect();
+        assert_eq!(cells, [("1,250,000.5 EUR", ""), ("SMB", "/integrations/salesforce/values/tier"), ("", "")]);
         assert_eq!((line.source.label, line.source.url.as_str()), ("Salesforce", ""), "only web links are followed");
         let marks: Vec<_> = line.marks.iter().map(|mark| mark.text.as_str()).collect();
-        assert_eq!(marks, ["Archived", "Tier needs mapping"]);
+        assert_eq!(marks, ["Archived"]);
         assert!(line.href.ends_with("/customers/c1"));
     }
 }

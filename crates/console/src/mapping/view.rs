@@ -238,9 +238,7 @@ fn state(saved: &str, chosen: &str) -> State {
         (false, true) => {
             ("attention", "wait", "Will unlock", "Once saved, people edit it in Lane. The last value stays.")
         }
-        (false, false) if saved == chosen => {
-            ("lock", "good", "Locked", "Salesforce feeds it; nobody can edit it in Lane.")
-        }
+        (false, false) if saved == chosen => ("lock", "good", "Locked", ""),
         (false, false) => ("lock", "wait", "Stays locked", "Once saved, the other field feeds it."),
     };
     State { icon, tone, word, text }

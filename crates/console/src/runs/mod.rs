@@ -124,7 +124,8 @@ fn events(visit: Visit, id: String) -> impl Stream<Item = Result<Event, Infallib
             let Ok(run) = fetch(&visit, &id).await else { continue };
             let view = view::run(&run, visit.now);
             if !view.is_live {
-                return Some((Ok(Event::default().event("reload").data("")), None));
+                // Browsers drop an event without data.
+                return Some((Ok(Event::default().event("reload").data("over")), None));
             }
             let html = RunLiveTemplate { page: &view }.render().unwrap_or_default();
             if html != last {

@@ -428,13 +428,13 @@ fn open(status: &SyncStatus) -> Vec<Open> {
     let mut open = vec![
         Open {
             count: number(status.unmapped_values),
-            what: "values need a mapping",
+            what: "Values to map",
             href: "/integrations/salesforce/values/status",
             tone: tone(status.unmapped_values),
         },
         Open {
             count: number(status.parked_records),
-            what: "records could not be applied",
+            what: "Records not applied",
             href: "/integrations/salesforce/problems",
             tone: tone(status.parked_records),
         },
@@ -442,7 +442,7 @@ fn open(status: &SyncStatus) -> Vec<Open> {
     if status.not_visible_records > 0 {
         open.push(Open {
             count: number(status.not_visible_records),
-            what: "records are hidden from the Salesforce user, and kept",
+            what: "Hidden in Salesforce, kept",
             href: "/integrations/salesforce/problems",
             tone: "wait",
         });

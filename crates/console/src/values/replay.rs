@@ -63,7 +63,8 @@ fn events(visit: Visit) -> impl Stream<Item = Result<Event, Infallible>> {
     stream::unfold(Some((visit, String::new(), false)), async |state| {
         let (visit, last, is_over) = state?;
         if is_over {
-            return Some((Ok(Event::default().event("end").data("")), None));
+            // Browsers drop an event without data.
+            return Some((Ok(Event::default().event("end").data("over")), None));
         }
         loop {
             tokio::time::sleep(Duration::from_secs(1)).await;
