@@ -1,5 +1,7 @@
 //! One installation for every story, and a workspace and a Salesforce org of its own for each.
 
+use std::io::Write as _;
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Weak};
 use std::time::Duration;
@@ -9,11 +11,12 @@ use contract::common::v1::{Plan, RecordKind, Value, value};
 use contract::extractor::v1::{SyncRun, SyncScope};
 use contract::mapper::v1::{ValueDecision, ValueMapping};
 use contract::writer::v1::{Customer, ListCustomersRequest};
+use futures::FutureExt as _;
 use serde_json::json;
 use stack::lane::{Lane, OPTION_FIELDS};
-use stack::{Folder, OrgSize, Simulator, Stack, StackOptions};
+use stack::{Folder, OrgSize, ServiceName, Simulator, Stack, StackOptions};
 use tokio::runtime::Runtime;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 
 use crate::driver::{Browser, Driver};
 
@@ -26,6 +29,9 @@ pub(crate) const ROOT: &str = "/integrations/salesforce";
 /// All stories share it: what the world holds open must outlive the test that began it.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 static SHARED: Mutex<Weak<World>> = Mutex::const_new(Weak::new());
+/// Stories that are told at once. Each has a browser that draws and services that sync: more of them would only wait for
+/// the same cores until something runs out of patience.
+static SEATS: Semaphore = Semaphore::const_new(2);
 
 /// An installation, a simulated Salesforce and a program that starts browsers.
 pub(crate) struct World {
@@ -59,7 +65,13 @@ pub(crate) fn tell<F: Future>(story: impl FnOnce(Arc<World>) -> F) -> F::Output 
                 }
             }
         };
-        Box::pin(story(world)).await
+        let _seat = SEATS.acquire().await.unwrap();
+        let told = AssertUnwindSafe(Box::pin(story(Arc::clone(&world)))).catch_unwind().await;
+        told.unwrap_or_else(|panic| {
+            // The folder with the logs goes with the world.
+            std::io::stderr().write_all(world.complaints().as_bytes()).ok();
+            std::panic::resume_unwind(panic)
+        })
     })
 }
 
@@ -82,6 +94,20 @@ impl World {
         let policy = reqwest::redirect::Policy::none();
         let http = reqwest::Client::builder().no_proxy().redirect(policy).build().unwrap();
         Self { driver, stack, simulator, lane, http, _folder: folder }
+    }
+
+    /// What the services logged above the level of information: said when a test fails.
+    fn complaints(&self) -> String {
+        let mut said = String::new();
+        for name in ServiceName::ALL {
+            let log = std::fs::read_to_string(self.stack.service(name).log()).unwrap_or_default();
+            let lines: Vec<_> = log.lines().filter(|line| !line.contains("\"level\":\"info\"")).collect();
+            for line in lines.iter().rev().take(12).rev() {
+                said.push_str(line);
+                said.push('\n');
+            }
+        }
+        said
     }
 
     /// An address of the console.
