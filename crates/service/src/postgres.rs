@@ -31,9 +31,19 @@ pub async fn connect(config: &Database, service: &'static str) -> anyhow::Result
     PgPoolOptions::new()
         .max_connections(config.database_max_connections)
         .acquire_timeout(Duration::from_secs(10))
+        // In place of the pool's own ping, which a broken transaction answers as if all were well.
+        .test_before_acquire(false)
+        .before_acquire(|connection, _| Box::pin(is_clean(connection)))
         .connect_with(options)
         .await
         .context("connecting to Postgres")
+}
+
+/// Whether no transaction is left open: a call that its client gave up while it began one, or while it rolled one back,
+/// leaves the connection in it, and everybody after would be refused. Such a connection is closed.
+async fn is_clean(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    // Inside a transaction `now()` is its beginning.
+    sqlx::query_scalar("select now() = statement_timestamp()").fetch_one(connection).await
 }
 
 /// Binds the rest of the transaction to one workspace: row security shows and takes only its rows.
