@@ -56,13 +56,14 @@ async fn measure(world: &World) {
         ("customers", "/customers"),
         ("customers found", "/customers?q=in"),
     ] {
-        let mut best = f64::MAX;
+        let mut best = [f64::MAX; 2];
         for _ in 0..3 {
             browser.go(&world.at(&format!("{ROOT}{path}"))).await;
-            best = best.min(until_drawn(&browser).await);
+            let [answered, drawn] = times(&browser).await;
+            best = [best[0].min(answered), best[1].min(drawn)];
         }
         assert_small(&browser, name).await;
-        timings.insert(format!("{name}: ms from asking until drawn"), json!(best));
+        timings.insert(format!("{name}: ms until answered, ms from there until drawn"), json!(best));
     }
 
     // Every key in a list of 800 fields.
@@ -78,7 +79,11 @@ async fn measure(world: &World) {
     assert!((1..=MOST_OPTIONS).contains(&options.as_u64().unwrap()), "{options} options are drawn");
 
     // Ticking a page of values.
-    browser.go(&world.at(&format!("{ROOT}/values/tier"))).await;
+    testkit::eventually_true(PATIENCE, "the values are listed", || async {
+        browser.go(&world.at(&format!("{ROOT}/values/tier"))).await;
+        browser.has("[data-ticks]").await
+    })
+    .await;
     let tick = "const begun = performance.now(); document.querySelector('[data-ticks]').click();
         await new Promise(requestAnimationFrame); return performance.now() - begun";
     timings.insert("ticking every value of a page: ms until drawn".into(), browser.run_async(tick).await);
@@ -86,10 +91,12 @@ async fn measure(world: &World) {
     Album::new().note("timings.json", &serde_json::to_string_pretty(&Value::Object(timings)).unwrap());
 }
 
-/// Milliseconds from asking for the page until it is drawn, in its own timing.
-async fn until_drawn(browser: &Browser) -> f64 {
-    let timing = "const page = performance.getEntriesByType('navigation')[0]; return page.domContentLoadedEventEnd - page.startTime";
-    browser.run(timing).await.as_f64().unwrap()
+/// Milliseconds until the page was answered, and from there until it was drawn, in its own timing.
+async fn times(browser: &Browser) -> [f64; 2] {
+    let timing = "const page = performance.getEntriesByType('navigation')[0];
+        return [page.responseStart - page.startTime, page.domContentLoadedEventEnd - page.responseStart]";
+    let times = browser.run(timing).await;
+    [times[0].as_f64().unwrap(), times[1].as_f64().unwrap()]
 }
 
 /// Types a word and returns how long the slowest key took until the list was drawn again.
