@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod compose;
 mod contracts;
 mod manifests;
 mod metrics;
@@ -41,9 +42,16 @@ fn output(command: &mut Command) -> String {
     said(&output.stdout)
 }
 
-/// The documents of a YAML file.
+/// The documents of a YAML file, with what anchors merge in.
 fn documents(text: &str) -> Vec<Value> {
-    let documents = yaml_serde::Deserializer::from_str(text).map(|document| Value::deserialize(document).unwrap());
+    let documents = yaml_serde::Deserializer::from_str(text).map(|document| {
+        let mut document = yaml_serde::Value::deserialize(document).unwrap();
+        // What is merged in may merge in more.
+        while serde_json::to_string(&document).unwrap().contains(r#""<<":"#) {
+            document.apply_merge().unwrap();
+        }
+        serde_json::to_value(document).unwrap()
+    });
     documents.filter(|document| !document.is_null()).collect()
 }
 
