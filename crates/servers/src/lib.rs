@@ -9,6 +9,6 @@ mod private;
 mod version;
 
 pub use find::{FindError, NatsServer, Postgres, Search};
-pub use install::{InstallError, install};
+pub use install::{InstallError, apt_get, install};
 pub use private::{PrivateFolder, open_to_others};
 pub use version::{InvalidVersion, Version};
