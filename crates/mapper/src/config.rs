@@ -26,7 +26,7 @@ pub struct Config {
     #[arg(long, env = "LANESYNC_AUTH_URL", default_value = "")]
     pub auth_url: String,
     /// Chunks mapped together in one transaction.
-    #[arg(long, env = "LANESYNC_MAPPER_BATCH", default_value_t = 8)]
+    #[arg(long, env = "LANESYNC_MAPPER_BATCH", default_value_t = 16)]
     pub batch: usize,
     /// Transactions in hand at once.
     #[arg(long, env = "LANESYNC_MAPPER_WORKERS", default_value_t = 3)]

@@ -43,6 +43,8 @@ pub(crate) struct Arrival {
     pub(crate) lists: Lists,
     /// The read, of the first chunk of its page: the others have the same.
     pub(crate) read: Option<Read>,
+    /// Whether a first load brings them: then hardly any is there.
+    pub(crate) is_first_load: bool,
 }
 
 impl Mapper {
@@ -86,7 +88,11 @@ impl Mapper {
         let ids: Vec<&str> = by_id.keys().copied().collect();
         let mut deltas = Deltas::default();
         let mut merged = HashMap::with_capacity(ids.len());
-        let mut olds = source::lock(&mut tx, workspace, object, epoch, &ids).await?;
+        // What is not there is not looked for first: the insert finds out who is.
+        let mut olds = match arrival.is_first_load {
+            true => HashMap::new(),
+            false => source::lock(&mut tx, workspace, object, epoch, &ids).await?,
+        };
 
         // A key that is not there is inserted; one that somebody else inserts meanwhile is merged with theirs.
         let mut fresh: Vec<&str> = ids.iter().copied().filter(|id| !olds.contains_key(*id)).collect();

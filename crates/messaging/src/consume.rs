@@ -20,15 +20,20 @@ use crate::{Bus, Delivery, Outcome, metrics, trace};
 
 /// Work longer than this tells the server that it goes on, well before the delivery would be repeated.
 const PROGRESS: Duration = Duration::from_secs(10);
+/// How long to wait after a pull that broke.
+const PAUSE: Duration = Duration::from_secs(1);
 /// How long one pull waits for messages.
 const EXPIRES: Duration = Duration::from_secs(5);
+/// How long a batch that is not full waits for messages that the server has already: one transaction for many is cheaper
+/// than many for one. Nothing waits when nothing is behind it.
+const GATHER: Duration = Duration::from_millis(10);
 
 /// How much to take at once.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// Most deliveries handed over together.
     pub batch: usize,
-    /// Batches in hand at the same time.
+    /// Groups of deliveries in hand at the same time.
     pub workers: usize,
     /// The stage's name in dead letters.
     pub stage: &'static str,
@@ -60,7 +65,7 @@ pub enum ConsumeError {
         #[source]
         source: jetstream::stream::ConsumerError,
     },
-    /// A worker ended by itself.
+    /// A worker ended without settling what it had in hand.
     #[error("a worker of the consumer ended")]
     WorkerEnded,
 }
@@ -76,24 +81,37 @@ pub async fn consume<H: Handler>(
     handler: Arc<H>,
     stopping: CancellationToken,
 ) -> Result<(), ConsumeError> {
-    let mut workers = JoinSet::new();
-    for _ in 0..options.workers.max(1) {
-        let worker = Worker {
-            bus: bus.clone(),
-            consumer: find(bus, spec).await?,
-            spec,
-            options,
-            handler: Arc::clone(&handler),
-            stopping: stopping.clone(),
+    let consumer = find(bus, spec).await?;
+    let worker = Arc::new(Worker { bus: bus.clone(), spec, options, handler });
+    let mut in_hand = JoinSet::new();
+    while !stopping.is_cancelled() {
+        let pulled = consumer.stream().max_messages_per_batch(options.batch).expires(EXPIRES).messages().await;
+        let is_broken = match pulled {
+            Ok(messages) => worker.drain(messages, &mut in_hand, &stopping).await?,
+            Err(error) => {
+                tracing::warn!(error = %error, consumer = spec.durable, "pulling messages");
+                true
+            }
         };
-        workers.spawn(worker.run());
-    }
-    while workers.join_next().await.is_some() {
-        if !stopping.is_cancelled() {
-            return Err(ConsumeError::WorkerEnded);
+        if is_broken {
+            let _ = tokio::time::timeout(PAUSE, stopping.cancelled()).await;
         }
     }
+    while !in_hand.is_empty() {
+        finished(&mut in_hand).await?;
+    }
     Ok(())
+}
+
+/// Groups of messages that are being handled.
+type InHand = JoinSet<()>;
+
+/// Waits until one of the groups in hand is settled.
+async fn finished(in_hand: &mut InHand) -> Result<(), ConsumeError> {
+    match in_hand.join_next().await {
+        Some(Err(_)) => Err(ConsumeError::WorkerEnded),
+        Some(Ok(())) | None => Ok(()),
+    }
 }
 
 async fn find(bus: &Bus, spec: ConsumerSpec) -> Result<PullConsumer, ConsumeError> {
@@ -103,81 +121,90 @@ async fn find(bus: &Bus, spec: ConsumerSpec) -> Result<PullConsumer, ConsumeErro
         .map_err(|source| ConsumeError::Missing { stream: spec.stream, durable: spec.durable, source })
 }
 
+/// What a pull brings.
+type Pulled = Result<jetstream::Message, pull::MessagesError>;
+
 struct Worker<H> {
     bus: Bus,
-    consumer: PullConsumer,
     spec: ConsumerSpec,
     options: Options,
     handler: Arc<H>,
-    stopping: CancellationToken,
 }
 
 impl<H: Handler> Worker<H> {
-    async fn run(self) {
-        while !self.stopping.is_cancelled() {
-            let messages =
-                self.consumer.stream().max_messages_per_batch(self.options.batch).expires(EXPIRES).messages().await;
-            match messages {
-                Ok(messages) => self.drain(messages).await,
-                Err(error) => {
-                    tracing::warn!(error = %error, consumer = self.spec.durable, "pulling messages");
-                    self.pause().await;
-                }
-            }
-        }
-    }
-
-    async fn pause(&self) {
-        let _ = tokio::time::timeout(Duration::from_secs(1), self.stopping.cancelled()).await;
-    }
-
-    /// Handles what the pull brings until it breaks or the process stops.
-    async fn drain(&self, messages: pull::Stream) {
-        let mut batches = messages.ready_chunks(self.options.batch);
+    /// Handles what the pull brings until it ends or the process stops; true if it broke.
+    ///
+    /// One pull serves all workers: the server deals messages out one by one, and several pulls would take each page apart.
+    async fn drain(
+        self: &Arc<Self>,
+        mut messages: pull::Stream,
+        in_hand: &mut InHand,
+        stopping: &CancellationToken,
+    ) -> Result<bool, ConsumeError> {
         loop {
-            let batch = tokio::select! {
+            let first = tokio::select! {
                 biased;
-                () = self.stopping.cancelled() => break,
-                batch = batches.next() => batch,
+                () = stopping.cancelled() => break,
+                first = messages.next() => first,
             };
-            let Some(batch) = batch else { return };
-            let (mut deliveries, mut broken) = (Vec::with_capacity(batch.len()), false);
-            for message in batch {
-                match message {
-                    Ok(message) => deliveries.extend(Delivery::new(message)),
-                    Err(error) => {
-                        tracing::warn!(error = %error, consumer = self.spec.durable, "reading messages");
-                        broken = true;
-                    }
+            let Some(first) = first else { return Ok(false) };
+            let (deliveries, broken) = self.gather(first, &mut messages).await;
+            for group in self.groups(deliveries) {
+                while in_hand.len() >= self.options.workers.max(1) {
+                    finished(in_hand).await?;
                 }
+                in_hand.spawn(Arc::clone(self).handle(group));
             }
-            self.handle(deliveries).await;
             if broken {
-                self.pause().await;
-                return;
+                return Ok(true);
             }
         }
         // What was fetched and not begun goes to another replica at once.
-        while let Some(Some(batch)) = batches.next().now_or_never() {
-            for message in batch.into_iter().flatten() {
+        while let Some(Some(message)) = messages.next().now_or_never() {
+            if let Ok(message) = message {
                 let _ = message.ack_with(AckKind::Nak(None)).await;
             }
         }
+        Ok(false)
     }
 
-    /// Handles fresh deliveries of one origin together, so that each page of Salesforce stays one trace; one that failed
-    /// before alone, so that it can't hold up its neighbours.
-    async fn handle(&self, deliveries: Vec<Delivery>) {
+    /// Returns a batch: what is there, and what the server says is right behind it. True if the pull broke.
+    async fn gather(&self, first: Pulled, messages: &mut pull::Stream) -> (Vec<Delivery>, bool) {
+        let (mut deliveries, mut next) = (Vec::with_capacity(self.options.batch), Some(first));
+        let patience = tokio::time::Instant::now() + GATHER;
+        while let Some(message) = next {
+            match message {
+                Ok(message) => deliveries.extend(Delivery::new(message)),
+                Err(error) => {
+                    tracing::warn!(error = %error, consumer = self.spec.durable, "reading messages");
+                    return (deliveries, true);
+                }
+            }
+            if deliveries.len() >= self.options.batch {
+                break;
+            }
+            next = match messages.next().now_or_never() {
+                Some(ready) => ready,
+                None if deliveries.last().is_some_and(Delivery::is_followed) => {
+                    tokio::time::timeout_at(patience, messages.next()).await.ok().flatten()
+                }
+                None => None,
+            };
+        }
+        (deliveries, false)
+    }
+
+    /// Puts fresh deliveries of one origin together, so that each page of Salesforce stays one trace; one that failed before
+    /// comes alone, so that it can't hold up its neighbours.
+    fn groups(&self, deliveries: Vec<Delivery>) -> Vec<Vec<Delivery>> {
         let (fresh, again): (Vec<_>, Vec<_>) = deliveries.into_iter().partition(|delivery| delivery.delivered() == 1);
         let groups: Vec<_> =
             trace::by_origin(fresh).into_iter().chain(again.into_iter().map(|one| vec![one])).collect();
         trace::fetched(&self.spec, &groups);
-        for group in groups {
-            self.handle_together(group).await;
-        }
+        groups
     }
 
-    async fn handle_together(&self, mut deliveries: Vec<Delivery>) {
+    async fn handle(self: Arc<Self>, mut deliveries: Vec<Delivery>) {
         let begun = Instant::now();
         let span = trace::process_span(&self.spec, &deliveries);
         for delivery in &mut deliveries {

@@ -67,16 +67,22 @@ pub struct Delivery {
     pub(crate) message: Message,
     stream_sequence: u64,
     delivered: i64,
+    is_followed: bool,
     span: Span,
 }
 
 impl Delivery {
     pub(crate) fn new(message: Message) -> Option<Self> {
-        let (stream_sequence, delivered) = {
+        let (stream_sequence, delivered, is_followed) = {
             let info = message.info().ok()?;
-            (info.stream_sequence, info.delivered)
+            (info.stream_sequence, info.delivered, info.pending > 0)
         };
-        Some(Self { message, stream_sequence, delivered, span: Span::none() })
+        Some(Self { message, stream_sequence, delivered, is_followed, span: Span::none() })
+    }
+
+    /// Whether more messages waited for the consumer when the server sent this one.
+    pub(crate) fn is_followed(&self) -> bool {
+        self.is_followed
     }
 
     /// From now on it is processed in `span`.

@@ -23,35 +23,31 @@ pub enum InstallError {
     #[error("{0}")]
     NoPython(String),
     /// Python could not fetch the wheels.
-    #[error("installing {what} with pip: {problem}")]
+    #[error("installing {what} with pip: {said}")]
     Pip {
-        /// What was to be installed.
+        /// What the wheels hold.
         what: String,
-        /// What pip said.
-        problem: String,
+        /// Why not.
+        said: String,
     },
     /// There is no browser, and we can't add one.
     #[error("{0}")]
     NoBrowser(String),
 }
 
-/// Wheels with pinned hashes.
-#[derive(Clone, Copy, Debug)]
-pub struct Wheels<'a> {
-    /// What they carry, in words.
-    pub what: &'a str,
-    /// The file that names them.
-    pub requirements: &'a Path,
-}
-
-/// Installs the pinned `wheels` into `folder`, telling `report` what takes its time.
+/// Installs `what` the pinned `requirements` hold into `folder`, telling `report` what takes its time.
 ///
 /// Starts afresh over what an interrupted install left. Two at once wait for each other.
 ///
 /// # Errors
 /// The machine lacks something, or the download failed. Nothing was changed outside `folder`, except that
 /// Debian's `python3-venv` may have been added where that needs no password.
-pub fn install(folder: &PrivateFolder, wheels: Wheels<'_>, report: &dyn Fn(&str)) -> Result<(), InstallError> {
+pub fn install(
+    folder: &PrivateFolder,
+    what: &str,
+    requirements: &Path,
+    report: &dyn Fn(&str),
+) -> Result<(), InstallError> {
     let in_folder = |source| InstallError::Folder { folder: folder.path().to_owned(), source };
     std::fs::create_dir_all(folder.path()).map_err(in_folder)?;
     let lock = File::create(folder.path().join("install.lock")).map_err(in_folder)?;
@@ -62,19 +58,19 @@ pub fn install(folder: &PrivateFolder, wheels: Wheels<'_>, report: &dyn Fn(&str)
     if !succeeds(Command::new(&python).args(["-m", "pip", "--version"])) {
         make_venv(&venv, report)?;
     }
-    report(&format!("downloading {} (once)", wheels.what));
+    report(&format!("downloading {what} (once)"));
     let pip = Command::new(&python)
         .args(["-m", "pip", "install", "--quiet", "--no-input"])
         .args(["--disable-pip-version-check", "--no-deps"])
         .args(["--only-binary", ":all:", "--require-hashes", "-r"])
-        .arg(wheels.requirements)
+        .arg(requirements)
         .output();
-    let problem = match pip {
-        Ok(done) if done.status.success() => return Ok(()),
-        Ok(failed) => last_line(&failed.stderr),
-        Err(error) => error.to_string(),
-    };
-    Err(InstallError::Pip { what: wheels.what.to_owned(), problem })
+    let failed = |said| InstallError::Pip { what: what.to_owned(), said };
+    match pip {
+        Ok(done) if done.status.success() => Ok(()),
+        Ok(refused) => Err(failed(last_line(&refused.stderr))),
+        Err(error) => Err(failed(error.to_string())),
+    }
 }
 
 /// Adds Debian's Chromium and its driver to the machine, where that needs no password.
@@ -111,7 +107,8 @@ fn try_venv(venv: &Path) -> bool {
 }
 
 /// The words that run apt-get without a question, with the right to install, if there are any.
-fn apt_get() -> Option<Vec<&'static str>> {
+#[must_use]
+pub fn apt_get() -> Option<Vec<&'static str>> {
     if !succeeds(Command::new("apt-get").arg("--version")) {
         return None;
     }

@@ -15,3 +15,7 @@ pub mod telemetry;
 
 pub use launch::{ServiceConfig, launch};
 pub use lifecycle::Lifecycle;
+
+/// Records are many small values, made by one thread and freed by another: what the system's own allocator does worst.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

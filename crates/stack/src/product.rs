@@ -248,6 +248,18 @@ impl Stack {
         &self.console_url
     }
 
+    /// The process id of the broker, if the stack started one.
+    #[must_use]
+    pub fn nats_pid(&self) -> Option<u32> {
+        self.nats.as_ref().map(Nats::pid)
+    }
+
+    /// The process id of Postgres, if the stack started one.
+    #[must_use]
+    pub fn postgres_pid(&self) -> Option<u32> {
+        self.postgres.as_ref().map(Postgres::pid)
+    }
+
     /// Its own NATS, unless it uses an existing one.
     pub const fn nats(&mut self) -> Option<&mut Nats> {
         self.nats.as_mut()

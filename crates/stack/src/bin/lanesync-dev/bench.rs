@@ -65,9 +65,9 @@ async fn measure(records: u32) -> anyhow::Result<Value> {
     by_rest.stack.down().await?;
 
     let bench = Bench::start(&simulator, None).await?;
-    let before = usage::Snapshot::take(&bench.stack)?;
+    let before = usage::Snapshot::take(&bench.stack, &simulator)?;
     let (load, load_seconds) = bench.load().await?;
-    let after = usage::Snapshot::take(&bench.stack)?;
+    let after = usage::Snapshot::take(&bench.stack, &simulator)?;
     let written = written(&load);
     let balance = balance(&bench.lane, &bench.workspace, &simulator, "").await?;
     anyhow::ensure!(balance.balances(), "the books do not balance: {:?}", balance.differences.first());
