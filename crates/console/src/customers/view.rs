@@ -88,7 +88,8 @@ fn line(row: &Row, columns: &[Column], known: &[LaneField], now: Timestamp) -> L
     let cell = |column: &Column| {
         let options = known.iter().find(|known| known.id == column.field).map_or(&[][..], |known| &known.options);
         let field = row.field(column.field);
-        let open = field.is_some_and(|field| field.unmapped).then(|| values_of(column.field)).unwrap_or_default();
+        let is_open = field.is_some_and(|field| field.unmapped);
+        let open = if is_open { values_of(column.field) } else { String::new() };
         Cell { text: shown(field.and_then(|field| field.value.as_ref()), options), open }
     };
     Line {
