@@ -7,7 +7,7 @@ use anyhow::Context;
 use domain::WorkspaceId;
 use secrecy::ExposeSecret;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgPool, Row as _};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, Database};
@@ -42,8 +42,10 @@ pub async fn connect(config: &Database, service: &'static str) -> anyhow::Result
 /// Whether no transaction is left open: a call that its client gave up while it began one, or while it rolled one back,
 /// leaves the connection in it, and everybody after would be refused. Such a connection is closed.
 async fn is_clean(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    // Inside a transaction `now()` is its beginning.
-    sqlx::query_scalar("select now() = statement_timestamp()").fetch_one(connection).await
+    // Inside a transaction `now()` is its beginning. Raw, because a prepared statement takes several messages and the clock
+    // goes on between them: then a clean connection would not look like one, and each call would make another.
+    let row = sqlx::raw_sql("select now() = statement_timestamp()").fetch_one(connection).await?;
+    row.try_get(0)
 }
 
 /// Binds the rest of the transaction to one workspace: row security shows and takes only its rows.

@@ -12,6 +12,7 @@ mod lists;
 mod model;
 mod order;
 mod parking;
+mod pool;
 mod standing;
 mod stream;
 mod tenants;
