@@ -70,6 +70,8 @@ async fn allow(admin: &Person<'_>, org: &Org) {
 async fn first_sync(world: &World, admin: &Person<'_>, workspace: &str) {
     let suggested = named("button", "Use the suggested fields");
     admin.until(&suggested).await;
+    // The X-ray asks Salesforce, which may take longer than a page waits.
+    admin.until("//section[contains(., '30 records')]").await;
     let page = admin.browser.text().await;
     for part in ["What Lane can see", "30 records", "40 records", "20 records"] {
         assert!(page.contains(part), "{part} is told before the first sync: {page}");
