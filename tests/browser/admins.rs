@@ -23,7 +23,7 @@ async fn save_at_once(world: &World) {
     free(&ada, "phone").await;
     ada.reads("Unlocks").await;
     ada.click(&named("button", "Save mapping")).await;
-    ada.reads("saved").await;
+    ada.reads("The mapping is saved").await;
     assert_eq!(world.feeding(&workspace, "phone").await, None);
 
     // Bob began before Ada saved; what he holds is shown beside what she saved, and nothing of either is lost.
@@ -35,7 +35,7 @@ async fn save_at_once(world: &World) {
     bob.click(&named("button", "Apply mine on top")).await;
     bob.reads("Review and save").await;
     bob.click(&named("button", "Save mapping")).await;
-    bob.reads("saved").await;
+    bob.reads("The mapping is saved").await;
     assert_eq!(world.feeding(&workspace, "industry").await, None);
     assert_eq!(world.feeding(&workspace, "phone").await, None, "hers is kept");
     for admin in [ada, bob] {

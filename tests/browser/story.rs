@@ -93,7 +93,7 @@ async fn map(world: &World, admin: &Person<'_>, workspace: &str) {
     admin.browser.reads("Unlocks").await;
     assert!(world.feeding(workspace, "phone").await.is_some(), "a review saves nothing");
     admin.press(&named("button", "Save mapping")).await;
-    admin.browser.reads("saved").await;
+    admin.browser.reads("The mapping is saved").await;
     assert_eq!(world.feeding(workspace, "phone").await, None);
 }
 
