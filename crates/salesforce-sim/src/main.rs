@@ -58,6 +58,9 @@ struct Serve {
     /// Every refresh answers a new refresh token.
     #[arg(long)]
     rotation: bool,
+    /// Scheme and host by which clients reach it, where that is not the address that it listens on.
+    #[arg(long)]
+    base_url: Option<String>,
     /// What token answers name as instance URL.
     #[arg(long)]
     instance_url: Option<String>,
@@ -80,6 +83,7 @@ impl Serve {
         let org = OrgSpec::default();
         Config {
             address: self.addr,
+            base_url: self.base_url,
             orgs: vec![OrgSpec {
                 name: self.org_name.unwrap_or(org.name),
                 instance_url: self.instance_url,

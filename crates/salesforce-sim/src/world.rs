@@ -18,6 +18,8 @@ use crate::stats::Book;
 pub struct Config {
     /// Where to listen; port 0 takes a free one.
     pub address: String,
+    /// Scheme and host by which clients reach it, where that is not the address that it listens on.
+    pub base_url: Option<String>,
     /// The orgs of the world, the default one first.
     pub orgs: Vec<OrgSpec>,
     /// What fills the first org.
@@ -46,6 +48,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             address: "127.0.0.1:0".to_owned(),
+            base_url: None,
             orgs: vec![OrgSpec::default()],
             seed: None,
             apps: vec![AppSpec::default()],
@@ -95,11 +98,11 @@ impl World {
         }
     }
 
-    pub(crate) fn set_base_url(&self, url: String) {
-        self.base_url.get_or_init(|| url);
+    pub(crate) fn set_base_url(&self, listening: String) {
+        self.base_url.get_or_init(|| self.config.base_url.clone().unwrap_or(listening));
     }
 
-    /// The simulator's own address.
+    /// The simulator's own address, as clients name it.
     pub(crate) fn base_url(&self) -> String {
         self.base_url.get().cloned().unwrap_or_default()
     }
@@ -152,4 +155,20 @@ impl World {
 /// Locks even after a panic elsewhere: the simulator's state is plain data.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_listens_on_one_address_and_is_reached_by_another_names_the_other() {
+        let named = World::new(Config { base_url: Some("http://salesforce:8080".to_owned()), ..Config::default() });
+        named.set_base_url("http://0.0.0.0:8080".to_owned());
+        assert_eq!(named.base_url(), "http://salesforce:8080");
+        assert_eq!(named.instance_url(named.read()[0].id), "http://salesforce:8080");
+        let unnamed = World::new(Config::default());
+        unnamed.set_base_url("http://127.0.0.1:1".to_owned());
+        assert_eq!(unnamed.base_url(), "http://127.0.0.1:1");
+    }
 }
