@@ -26,6 +26,8 @@ use crate::interrupt::Interrupts;
 
 /// How long a run may take whose parts are killed meanwhile.
 const PATIENCE: Duration = Duration::from_secs(300);
+/// Compares that a workspace may ask for in an hour; each drill needs one.
+const COMPARES: usize = 6;
 /// Where the services find the simulated Salesforce.
 const SALESFORCE: &str = "http://salesforce:8080";
 /// The org: large enough that a load is still running when a drill begins.
@@ -107,25 +109,27 @@ async fn play(compose: &Compose<'_>, ports: &Ports) -> anyhow::Result<Value> {
     let faults = confinement::faults(compose).await?;
     compose.run(&["run", "--rm", "-T", "lanesync", "workspace", "list", "--json"]).await.context("the command line")?;
 
-    say("syncing the simulated org");
-    let world = World::connected(ports).await?;
-    world.sync().await?;
-    let first = world.books("first load").await?;
-
-    let mut drills = vec![first];
-    for drill in Drill::all() {
-        say(&format!("{drill} while records flow"));
-        let begun = Instant::now();
-        let run = world.load(drills.len()).await?;
-        drill.perform(compose).await.with_context(|| format!("{drill}"))?;
-        world
-            .lane
-            .finished(&world.workspace, &run.run_id, PATIENCE, |_| {})
-            .await
-            .with_context(|| format!("{drill}"))?;
-        let mut books = world.books(&drill.to_string()).await?;
-        books["seconds"] = begun.elapsed().as_secs().into();
-        drills.push(books);
+    let mut drills = Vec::new();
+    let all: Vec<_> = Drill::all().collect();
+    for some in all.chunks(COMPARES) {
+        say("syncing the simulated org into a new workspace");
+        let world = World::connected(ports).await?;
+        world.sync().await?;
+        drills.push(world.books("first load").await?);
+        for drill in some {
+            say(&format!("{drill} while records flow"));
+            let begun = Instant::now();
+            let run = world.load(drills.len()).await?;
+            drill.perform(compose).await.with_context(|| format!("{drill}"))?;
+            world
+                .lane
+                .finished(&world.workspace, &run.run_id, PATIENCE, |_| {})
+                .await
+                .with_context(|| format!("{drill}"))?;
+            let mut books = world.books(&drill.to_string()).await?;
+            books["seconds"] = begun.elapsed().as_secs().into();
+            drills.push(books);
+        }
     }
     let sum = |name: &str| drills.iter().filter_map(|books| books[name].as_u64()).sum::<u64>();
     let (lost, doubled, wrong) = (sum("lost"), sum("doubled"), sum("differences"));
