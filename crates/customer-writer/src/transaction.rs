@@ -1,6 +1,6 @@
 //! One transaction that applies chunks of one workspace: all of their effects and their place in the books, or nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Instant;
 
 use contract::event::v1::RunMode;
@@ -144,13 +144,18 @@ pub(crate) async fn transact(
     if !manner.alone && batch.concerns_aliases(conn, workspace).await? {
         return Ok(Step::Alone);
     }
+    // Who leaves a group looks as if it had never been in one once it is written, so this is asked before.
+    let aliased = match manner.alone {
+        true => batch.aliased(conn, workspace).await?,
+        false => HashMap::new(),
+    };
     let mut report = Report::default();
     let options = pool.connect_options();
     let namespace = format!("{}|customers", options.get_database().unwrap_or_default());
     let mut changes = batch.write(conn, workspace, &namespace, &mut report).await?;
     changes.extend(refused.erase_followers(conn, workspace).await?);
     if manner.alone {
-        batch.regroup(conn, workspace, &known, &mut changes).await?;
+        batch.regroup(conn, workspace, &known, aliased, &mut changes).await?;
     }
     settle_parked(conn, workspace, &known, jobs, &fates, &mut report).await?;
 
@@ -268,13 +273,27 @@ impl<'a> Batch<'a> {
         if makes_aliases {
             return Ok(true);
         }
+        Ok(!self.aliased(conn, workspace).await?.is_empty())
+    }
+
+    /// Returns those of the keys that take part in an alias, by kind; no kind without any.
+    async fn aliased(
+        &self,
+        conn: &mut PgConnection,
+        workspace: WorkspaceId,
+    ) -> Result<HashMap<Kind, Vec<String>>, sqlx::Error> {
+        let mut aliased = HashMap::new();
         for kind in Kind::ALL {
             let keys = self.keys(kind);
-            if !keys.is_empty() && !group::grouped(conn, kind, workspace, &keys).await?.is_empty() {
-                return Ok(true);
+            if keys.is_empty() {
+                continue;
+            }
+            let grouped = group::grouped(conn, kind, workspace, &keys).await?;
+            if !grouped.is_empty() {
+                aliased.insert(kind, grouped);
             }
         }
-        Ok(false)
+        Ok(aliased)
     }
 
     /// Writes rows; returns what the change feed must tell.
@@ -319,6 +338,7 @@ impl<'a> Batch<'a> {
         conn: &mut PgConnection,
         workspace: WorkspaceId,
         known: &Workspace,
+        mut aliased: HashMap<Kind, Vec<String>>,
         changes: &mut Vec<Change>,
     ) -> Result<(), sqlx::Error> {
         for kind in Kind::ALL {
@@ -329,6 +349,7 @@ impl<'a> Batch<'a> {
             let mut seeds: BTreeSet<String> = group::grouped(conn, kind, workspace, &keys).await?.into_iter().collect();
             let targets = kind.objects().iter().filter_map(|object| self.gone.get(object)).flat_map(BTreeMap::values);
             seeds.extend(targets.filter_map(|one| one.target).map(str::to_owned));
+            seeds.extend(aliased.remove(&kind).unwrap_or_default());
             if !seeds.is_empty() {
                 let regrouped = group::regroup(conn, kind, workspace, seeds, known.locks()).await?;
                 changes.retain(|change| !regrouped.never_seen.contains(&change.customer));
