@@ -100,10 +100,10 @@ async fn steps_page(
 }
 
 async fn fields(visit: &Visit) -> Vec<Fields> {
-    let of = async |kind: RecordKind, title, path| {
-        let workspace_id = visit.workspace();
-        let mapping = GetFieldMappingRequest { workspace_id: workspace_id.clone(), kind: kind.into() };
-        let suggest = SuggestFieldMappingsRequest { workspace_id, kind: kind.into() };
+    let of = async |kind: Kind, title, path| {
+        let (workspace_id, wanted) = (visit.workspace(), RecordKind::from(kind).into());
+        let mapping = GetFieldMappingRequest { workspace_id: workspace_id.clone(), kind: wanted };
+        let suggest = SuggestFieldMappingsRequest { workspace_id, kind: wanted };
         let (mut mapper, mut again) = (visit.peers().mappings(), visit.peers().mappings());
         let (mapping, suggested) = tokio::join!(
             ask(Party::Mapper, PAGE, mapper.get_field_mapping(mapping)),
@@ -112,20 +112,19 @@ async fn fields(visit: &Visit) -> Vec<Fields> {
         fields_of(kind, title, path, mapping, suggested)
     };
     let (accounts, people) = tokio::join!(
-        of(RecordKind::Account, "Accounts", "/mapping/accounts"),
-        of(RecordKind::Contact, "Contacts & Leads", "/mapping/people")
+        of(Kind::Account, "Accounts", "/mapping/accounts"),
+        of(Kind::Contact, "Contacts & Leads", "/mapping/people")
     );
     vec![accounts, people]
 }
 
 /// What people call a Lane field; those that a workspace defined are called by their id.
-fn lane_name(kind: RecordKind, id: String) -> String {
-    let kind = if kind == RecordKind::Account { Kind::Account } else { Kind::Contact };
+fn lane_name(kind: Kind, id: String) -> String {
     standard_fields(kind).iter().find(|field| field.id == id).map_or(id, |field| field.display_name.to_owned())
 }
 
 fn fields_of(
-    kind: RecordKind,
+    kind: Kind,
     title: &'static str,
     path: &str,
     mapping: Answer<FieldMapping>,
