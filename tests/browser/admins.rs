@@ -33,7 +33,7 @@ async fn save_at_once(world: &World) {
     assert!(page.contains("Phone") && page.contains("Industry"), "both changes are shown: {page}");
     assert!(world.feeding(&workspace, "industry").await.is_some(), "nothing of his is saved yet");
     bob.click(&named("button", "Apply mine on top")).await;
-    bob.reads("Review and save").await;
+    bob.reads("counted over every record").await;
     bob.click(&named("button", "Save mapping")).await;
     bob.reads("The mapping is saved").await;
     assert_eq!(world.feeding(&workspace, "industry").await, None);

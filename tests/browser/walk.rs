@@ -75,7 +75,7 @@ pub(crate) async fn past_every_page(
     browser.go(&world.at(&format!("{ROOT}/mapping/accounts"))).await;
     browser.run("const list = document.querySelector('#f-phone-select') ?? document.querySelector('#f-phone'); list.value = ''").await;
     browser.click("//button[normalize-space()='Review and save']").await;
-    browser.reads("Review and save").await;
+    browser.reads("counted over every record").await;
     look(Stop { name: "mapping-review", browser }).await;
 
     conflict(world, workspace, browser).await;
