@@ -6,10 +6,10 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail};
 use clap::ValueEnum;
 
-use crate::cargo::{cargo, say, step};
+use crate::cargo::{cargo, programs, say, step};
 use crate::{handover, tools};
 
 /// The crates that query Postgres.
@@ -32,9 +32,9 @@ pub(crate) struct Arguments {
 /// Starts a Postgres with every service's tables and calls this program again beside it.
 pub(crate) fn beside_postgres(task: Task) -> anyhow::Result<()> {
     let tools = tools::ensure()?;
-    let build = ["build", "-p", "stack", "-p", "migrate", "--bins"];
-    step("building the migrations", cargo()?.args(build))?;
-    let own = std::env::current_exe().context("asking where this program lies")?;
+    step("building the migrations", cargo()?.args(["build", "--workspace", "--bins"]))?;
+    // By its place: the build may just have replaced this program.
+    let own = programs(false)?.join("xtask");
     let task = task.to_possible_value().context("every task has a name")?;
     let mut dev = handover::dev(false)?;
     tools.name_to(&mut dev);
@@ -43,53 +43,43 @@ pub(crate) fn beside_postgres(task: Task) -> anyhow::Result<()> {
 }
 
 /// Has the compiler describe every query, and writes or compares the result.
-///
-/// A service that fails does not keep the others from their turn.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let crates = crate::root()?.join("crates");
-    let mut broken = Vec::new();
-    let mut stale = Vec::new();
-    for service in SERVICES {
-        let kept = crates.join(service).join(".sqlx");
-        let Some(fresh) = describe(service, &crates.join(service))? else {
-            broken.push(service);
-            continue;
-        };
-        if descriptions(&kept)? == fresh {
-            continue;
-        }
-        match arguments.task {
-            Task::Write => replace(&kept, &fresh)?,
-            Task::Compare => stale.push(service),
-        }
+    let root = crate::root()?;
+    let kept = root.join(".sqlx");
+    let fresh = describe(&root.join("crates"))?;
+    if descriptions(&kept)? == fresh {
+        return Ok(());
     }
-    ensure!(broken.is_empty(), "{} does not compile against the tables", broken.join(", "));
-    ensure!(stale.is_empty(), "the .sqlx of {} is stale: run cargo x sqlx", stale.join(", "));
-    Ok(())
+    match arguments.task {
+        Task::Write => replace(&kept, &fresh),
+        Task::Compare => bail!(".sqlx is stale: run cargo x sqlx"),
+    }
 }
 
-/// Compiles one crate with the database at hand and returns what its queries look like, or `None` if it does
-/// not compile.
-fn describe(service: &str, folder: &Path) -> anyhow::Result<Option<BTreeMap<OsString, Vec<u8>>>> {
+/// Compiles the services with the database at hand and returns what their queries look like.
+fn describe(crates: &Path) -> anyhow::Result<BTreeMap<OsString, Vec<u8>>> {
     let described = tempfile::tempdir().context("creating a folder")?;
-    let source = folder.join("src/lib.rs");
     // Only a crate that is really compiled again describes its queries. Its age is given back afterwards, so
     // that no other build takes it for changed.
-    let age = fs::metadata(&source).and_then(|found| found.modified()).context("reading a source file")?;
-    set_age(&source, SystemTime::now())?;
+    let sources = SERVICES.map(|service| crates.join(service).join("src/lib.rs"));
+    let mut ages = Vec::new();
+    for source in &sources {
+        ages.push(fs::metadata(source).and_then(|found| found.modified()).context("reading a source file")?);
+        set_age(source, SystemTime::now())?;
+    }
     let mut compile = cargo()?;
     compile
-        .args(["clippy", "--quiet", "--all-targets", "-p", service])
+        // As the lints are checked, so that every dependency is there already.
+        .args(["clippy", "--quiet", "--keep-going"])
+        .args(crate::check::EVERYTHING)
         .env("SQLX_OFFLINE", "false")
         .env("SQLX_OFFLINE_DIR", described.path());
-    let outcome = compile.output().context("starting cargo");
-    set_age(&source, age)?;
-    let outcome = outcome?;
-    if !outcome.status.success() {
-        say(&String::from_utf8_lossy(&outcome.stderr));
-        return Ok(None);
+    let outcome = step("describing the SQL queries", &mut compile);
+    for (source, age) in sources.iter().zip(ages) {
+        set_age(source, age)?;
     }
-    descriptions(described.path()).map(Some)
+    outcome?;
+    descriptions(described.path())
 }
 
 fn set_age(source: &Path, time: SystemTime) -> anyhow::Result<()> {
