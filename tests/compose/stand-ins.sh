@@ -4,7 +4,8 @@
 #   stand-ins.sh servers NATS_SERVER    postgres, nats and the runtime base
 #   stand-ins.sh rust TOOLCHAIN         the builder, from a toolchain's folder (rustc --print sysroot)
 #
-# Needs root and debootstrap. What was built once is kept by the engine.
+# Needs root and debootstrap, which it installs where it can; 69 says that it can't. What was built once is kept by
+# the engine.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 name=lanesync-stand-in
@@ -14,10 +15,18 @@ build() { # target tag context
         --secret id=trusted,src="${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}" "$3" > /dev/null
 }
 
+install_debootstrap() {
+    if [ "$(id -u)" != 0 ] || ! command -v apt-get > /dev/null; then
+        echo 'no registry answers, and debootstrap is missing: apt-get install -y debootstrap' >&2
+        exit 69
+    fi
+    { apt-get update && apt-get install -y --no-install-recommends debootstrap; } > /dev/null
+}
+
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 if ! built "$name/debian:trixie"; then
-    command -v debootstrap > /dev/null || { echo 'missing debootstrap: apt-get install -y debootstrap' >&2; exit 69; }
+    command -v debootstrap > /dev/null || install_debootstrap
     debootstrap --variant=minbase --include=ca-certificates trixie "$work/debian" > "$work/log" 2>&1 \
         || { tail -5 "$work/log" >&2; exit 1; }
     tar -C "$work/debian" -c . | docker import - "$name/debian:trixie" > /dev/null

@@ -37,7 +37,8 @@ pub(crate) fn shots(folder: &Path) -> anyhow::Result<()> {
     test_with(&looking, &[("LANESYNC_SHOTS_DIR", folder.as_os_str())])
 }
 
-/// Builds everything and becomes the test run, with `arguments` for `cargo test`.
+/// Builds everything and becomes the test run, with `arguments` for `cargo test`; the whole run, which has none, ends
+/// with the check of docker-compose.yml.
 pub(crate) fn test(arguments: &[String]) -> anyhow::Result<()> {
     test_with(arguments, &[])
 }
@@ -66,7 +67,11 @@ fn test_with(arguments: &[String], settings: &[(&str, &OsStr)]) -> anyhow::Resul
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         dev.env("RUST_TEST_THREADS", cores.max(FEWEST_TEST_THREADS).to_string());
     }
-    dev.args(["with", "--"]).arg(test.get_program()).args(["test", "--no-fail-fast"]);
+    dev.arg("with");
+    if arguments.is_empty() {
+        dev.arg("--compose-check");
+    }
+    dev.arg("--").arg(test.get_program()).args(["test", "--no-fail-fast"]);
     if !names_packages {
         dev.arg("--workspace");
     }

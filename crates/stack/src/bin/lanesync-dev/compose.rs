@@ -21,21 +21,19 @@ use stack::lane::{Headless, Lane};
 use stack::{Orders, ServiceName, free_port};
 
 use self::drill::Drill;
-use self::engine::{Compose, Engine, Found};
+use self::engine::{Compose, Engine, Found, Lacking};
 use crate::interrupt::Interrupts;
 
 /// How long a run may take whose parts are killed meanwhile.
 const PATIENCE: Duration = Duration::from_secs(300);
 /// Compares that a workspace may ask for in an hour; each drill needs one.
 const COMPARES: usize = 6;
-/// Where the services find the simulated Salesforce.
-const SALESFORCE: &str = "http://salesforce:8080";
 /// The org: large enough that a load is still running when a drill begins.
 const SIZE: [(&str, u32); 3] =
     [("LANESYNC_DEMO_ACCOUNTS", 2_000), ("LANESYNC_DEMO_CONTACTS", 5_000), ("LANESYNC_DEMO_LEADS", 1_000)];
 
 /// What the check is asked for.
-#[derive(clap::Args)]
+#[derive(clap::Args, Default)]
 pub(crate) struct Arguments {
     /// Prints what was found as one line of JSON.
     #[arg(long)]
@@ -51,15 +49,21 @@ pub(crate) struct Arguments {
     keep: bool,
 }
 
-/// Runs the check. Without an engine it is skipped, and says so.
+/// Runs the check. Without an engine, or without what base images are made of, it is skipped, and says so.
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let mut interrupts = Interrupts::new()?;
+    let skipped = |why: String| {
+        say(&format!("skipped: {why}"));
+        json!({ "outcome": "skipped", "why": why })
+    };
     let found = match Engine::find().await? {
-        Found::Engine(engine) => tokio::select! {
-            found = check(&engine, &arguments) => found?,
-            _ = interrupts.next() => return Ok(ExitCode::from(130)),
+        Found::Engine(engine) => match check(&engine, &arguments, &mut interrupts).await {
+            Ok(Some(found)) => found,
+            Ok(None) => return Ok(ExitCode::from(130)),
+            Err(error) if error.is::<Lacking>() => skipped(format!("{error:#}")),
+            Err(error) => return Err(error),
         },
-        Found::Nothing { why } => json!({ "outcome": "skipped", "why": why }),
+        Found::Nothing { why } => skipped(why),
     };
     let mut out = std::io::stdout();
     if arguments.json {
@@ -71,9 +75,10 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     Ok(if found["outcome"] == "failed" { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// Everything, and away with it afterwards, however it ends.
-async fn check(engine: &Engine, arguments: &Arguments) -> anyhow::Result<Value> {
+/// Everything, and away with it afterwards, however it ends; nothing where somebody interrupts it.
+async fn check(engine: &Engine, arguments: &Arguments, interrupts: &mut Interrupts) -> anyhow::Result<Option<Value>> {
     let begun = Instant::now();
+    Compose::sweep(engine).await?;
     let images = images::prepare(engine, arguments).await?;
     let ports = Ports::free()?;
     let mut environment = images.environment.clone();
@@ -85,20 +90,24 @@ async fn check(engine: &Engine, arguments: &Arguments) -> anyhow::Result<Value> 
     compose.run(&["--profile", "*", "build", "--quiet"]).await?;
     let built = built.elapsed();
 
-    let played = play(&compose, &ports).await;
-    if played.is_err() {
+    let played = tokio::select! {
+        played = play(&compose, &ports) => Some(played),
+        _ = interrupts.next() => None,
+    };
+    if matches!(played, Some(Err(_))) {
         say(&compose.last_words().await);
     }
     if !arguments.keep {
-        compose.run(&["--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", "50"]).await?;
+        compose.down().await?;
     }
+    let Some(played) = played else { return Ok(None) };
     let mut found = played?;
     found["engine"] = engine.version().into();
     found["images"] = images.kind.into();
     found["programs"] = if arguments.compile { "compiled in the Dockerfile" } else { "given" }.into();
     found["build_seconds"] = built.as_secs().into();
     found["seconds"] = begun.elapsed().as_secs().into();
-    Ok(found)
+    Ok(Some(found))
 }
 
 async fn play(compose: &Compose<'_>, ports: &Ports) -> anyhow::Result<Value> {
@@ -157,7 +166,8 @@ impl World {
         let lane = Lane::at(|service| format!("http://127.0.0.1:{}", ports.services[&service]))?;
         let orders = Orders::at(&format!("http://127.0.0.1:{}", ports.salesforce))?;
         let workspace = lane.create_workspace("Compose", Plan::Business).await?;
-        lane.connect(&workspace, &Headless { environment: SALESFORCE, start_at: None }).await?;
+        let salesforce = format!("http://salesforce.localhost:{}", ports.salesforce);
+        lane.connect(&workspace, &Headless { environment: &salesforce, start_at: None }).await?;
         lane.adopt_suggestions(&workspace).await?;
         lane.match_same_names(&workspace).await?;
         Ok(Self { lane, orders, workspace })

@@ -19,12 +19,15 @@ pub(crate) struct Arguments {
     /// Gives the command a migrated database as `DATABASE_URL`.
     #[arg(long)]
     migrated: bool,
+    /// Then, if the command succeeds, checks docker-compose.yml on the engine of this machine.
+    #[arg(long)]
+    compose_check: bool,
     /// The command.
     #[arg(last = true, required = true)]
     command: Vec<OsString>,
 }
 
-/// Runs the command and answers with its exit code; nothing is left running after it.
+/// Runs the command and answers with its exit code, or with the check's that follows it; nothing is left running after it.
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let mut interrupts = Interrupts::new()?;
     let prepared = tokio::select! {
@@ -45,6 +48,9 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         }
     };
     postgres.stop().await?;
+    if arguments.compose_check && status.success() {
+        return crate::compose::run(crate::compose::Arguments::default()).await;
+    }
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     Ok(code.map_or(ExitCode::from(130), ExitCode::from))
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
+use rustix::process::Pid;
 use serde_json::Value;
 use tokio::process::Command;
 
@@ -80,6 +81,16 @@ impl Engine {
     }
 }
 
+/// What this machine does not have and the check can't bring, told apart from what breaks.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Lacking(String);
+
+/// Projects of this check; the id of its process follows.
+const PROJECTS: &str = "lanesync-check-";
+/// The exit code by which a script says that this machine lacks something (`EX_UNAVAILABLE`).
+const LACKING: i32 = 69;
+
 /// One compose project, with the settings of the demo and a name of its own.
 pub(super) struct Compose<'a> {
     engine: &'a Engine,
@@ -89,11 +100,29 @@ pub(super) struct Compose<'a> {
 
 impl<'a> Compose<'a> {
     pub(super) fn new(engine: &'a Engine, environment: BTreeMap<String, String>) -> Self {
-        Self { engine, environment, project: format!("lanesync-check-{}", &stack::random_hex()[..8]) }
+        // Its process tells whether a project is still somebody's: see `sweep`.
+        Self { engine, environment, project: format!("{PROJECTS}{}", std::process::id()) }
+    }
+
+    /// Removes what checks left behind that were killed.
+    pub(super) async fn sweep(engine: &Engine) -> anyhow::Result<()> {
+        let listed = engine.docker(&["compose", "ls", "--all", "--format", "json"]).await?;
+        for name in abandoned(&listed)? {
+            super::say(&format!("removing {name}, which a check that was killed left behind"));
+            let down = ["compose", "--project-name", &name, "down", "--volumes", "--remove-orphans", "--timeout", "1"];
+            engine.docker(&down).await?;
+        }
+        Ok(())
     }
 
     pub(super) fn engine(&self) -> &Engine {
         self.engine
+    }
+
+    /// Everything away, volumes too.
+    pub(super) async fn down(&self) -> anyhow::Result<()> {
+        self.run(&["--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", "50"]).await?;
+        Ok(())
     }
 
     /// Runs a command of compose and returns what it said.
@@ -155,6 +184,17 @@ impl<'a> Compose<'a> {
     }
 }
 
+/// The projects of checks whose process is gone.
+fn abandoned(listed: &str) -> anyhow::Result<Vec<String>> {
+    let projects: Vec<Value> = serde_json::from_str(listed).context("reading the list of projects")?;
+    let names = projects.iter().filter_map(|project| project["Name"].as_str());
+    let of_nobody = |name: &&str| {
+        let process = name.strip_prefix(PROJECTS).and_then(|id| id.parse().ok()).and_then(Pid::from_raw);
+        process.is_some_and(|process| rustix::process::test_kill_process(process).is_err())
+    };
+    Ok(names.filter(of_nobody).map(str::to_owned).collect())
+}
+
 /// Runs a command to its end; a failure is told by what it said.
 pub(super) async fn output(command: &mut Command) -> anyhow::Result<String> {
     let program = command.as_std().get_program().display().to_string();
@@ -163,7 +203,33 @@ pub(super) async fn output(command: &mut Command) -> anyhow::Result<String> {
         let said = String::from_utf8_lossy(&done.stderr);
         let lines: Vec<_> = said.trim().lines().collect();
         let last = lines.len().saturating_sub(15);
+        if done.status.code() == Some(LACKING) {
+            return Err(Lacking(lines[last..].join("\n")).into());
+        }
         bail!("{program} failed ({}): {}", done.status, lines[last..].join("\n"));
     }
     Ok(String::from_utf8_lossy(&done.stdout).trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_checks_whose_process_is_gone_are_abandoned() {
+        let own = std::process::id();
+        // No process has the highest id that there can be.
+        let listed = format!(
+            r#"[{{"Name":"lanesync"}},{{"Name":"{PROJECTS}{own}"}},{{"Name":"{PROJECTS}{}"}},{{"Name":"{PROJECTS}x"}}]"#,
+            i32::MAX
+        );
+        assert_eq!(abandoned(&listed).unwrap(), [format!("{PROJECTS}{}", i32::MAX)]);
+    }
+
+    #[tokio::test]
+    async fn what_a_machine_lacks_is_told_apart_from_what_breaks() {
+        let exit = async |code: &str| output(Command::new("sh").args(["-c", code])).await.unwrap_err();
+        assert!(exit("echo 'missing debootstrap' >&2; exit 69").await.is::<Lacking>());
+        assert!(!exit("exit 1").await.is::<Lacking>());
+    }
 }
