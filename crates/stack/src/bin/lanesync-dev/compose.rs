@@ -89,6 +89,9 @@ async fn check(engine: &Engine, arguments: &Arguments, interrupts: &mut Interrup
     let built = Instant::now();
     compose.run(&["--profile", "*", "build", "--quiet"]).await?;
     let built = built.elapsed();
+    if !arguments.compile {
+        std::fs::remove_dir_all(images::given(engine)).context("removing the given programs")?;
+    }
 
     let played = tokio::select! {
         played = play(&compose, &ports) => Some(played),

@@ -65,6 +65,17 @@ impl Engine {
         second && self.docker(&["buildx", "version"]).await.is_ok()
     }
 
+    /// Removes the images of a project.
+    async fn remove_images(&self, project: &str) -> anyhow::Result<()> {
+        let reference = format!("reference={project}/*");
+        let ids = self.docker(&["image", "ls", "--quiet", "--filter", &reference]).await?;
+        if !ids.is_empty() {
+            let remove: Vec<_> = ["image", "rm", "--force"].into_iter().chain(ids.lines()).collect();
+            self.docker(&remove).await?;
+        }
+        Ok(())
+    }
+
     /// Runs a docker command to its end and returns what it said.
     pub(super) async fn docker(&self, arguments: &[&str]) -> anyhow::Result<String> {
         output(self.command("docker").args(arguments)).await
@@ -99,9 +110,11 @@ pub(super) struct Compose<'a> {
 }
 
 impl<'a> Compose<'a> {
-    pub(super) fn new(engine: &'a Engine, environment: BTreeMap<String, String>) -> Self {
+    pub(super) fn new(engine: &'a Engine, mut environment: BTreeMap<String, String>) -> Self {
         // Its process tells whether a project is still somebody's: see `sweep`.
-        Self { engine, environment, project: format!("{PROJECTS}{}", std::process::id()) }
+        let project = format!("{PROJECTS}{}", std::process::id());
+        environment.insert("LANESYNC_IMAGES".to_owned(), project.clone());
+        Self { engine, environment, project }
     }
 
     /// Removes what checks left behind that were killed.
@@ -109,8 +122,10 @@ impl<'a> Compose<'a> {
         let listed = engine.docker(&["compose", "ls", "--all", "--format", "json"]).await?;
         for name in abandoned(&listed)? {
             super::say(&format!("removing {name}, which a check that was killed left behind"));
-            let down = ["compose", "--project-name", &name, "down", "--volumes", "--remove-orphans", "--timeout", "1"];
-            engine.docker(&down).await?;
+            engine
+                .docker(&["compose", "--project-name", &name, "down", "--volumes", "--remove-orphans", "-t", "1"])
+                .await?;
+            engine.remove_images(&name).await?;
         }
         Ok(())
     }
@@ -119,10 +134,10 @@ impl<'a> Compose<'a> {
         self.engine
     }
 
-    /// Everything away, volumes too.
+    /// Everything away: containers, networks, volumes, and images, of which no other check could use a layer.
     pub(super) async fn down(&self) -> anyhow::Result<()> {
         self.run(&["--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", "50"]).await?;
-        Ok(())
+        self.engine.remove_images(&self.project).await
     }
 
     /// Runs a command of compose and returns what it said.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -32,7 +32,7 @@ pub(super) struct Images {
 
 /// Chooses the base images and lays out the programs.
 pub(super) async fn prepare(engine: &Engine, arguments: &Arguments) -> anyhow::Result<Images> {
-    let mut environment = BTreeMap::from([("LANESYNC_IMAGES".to_owned(), "lanesync-check".to_owned())]);
+    let mut environment = BTreeMap::new();
     let kind = if can_pull(engine).await {
         "official"
     } else {
@@ -53,11 +53,16 @@ pub(super) async fn prepare(engine: &Engine, arguments: &Arguments) -> anyhow::R
         environment.insert("LANESYNC_PROFILE".to_owned(), arguments.profile.clone());
         "compiled"
     } else {
-        give_programs(&engine.root().join(".local/programs"))?;
+        give_programs(&given(engine))?;
         "given"
     };
     environment.insert("LANESYNC_PROGRAMS".to_owned(), programs.to_owned());
     Ok(Images { kind, environment })
+}
+
+/// Where the Dockerfile takes given programs from.
+pub(super) fn given(engine: &Engine) -> PathBuf {
+    engine.root().join(".local/programs")
 }
 
 /// Whether the image of NATS, the smallest, can be had as docker-compose.yml pins it.
@@ -81,7 +86,7 @@ async fn stand_ins(engine: &Engine, with_rust: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Lays the programs of this build where the Dockerfile takes given ones from.
+/// Lays out the programs of this build.
 fn give_programs(folder: &Path) -> anyhow::Result<()> {
     let built = crate::programs()?;
     if folder.exists() {
