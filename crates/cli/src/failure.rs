@@ -63,7 +63,9 @@ impl Exit {
             | Reason::InstanceUrlNotAllowed
             | Reason::OrgMismatch
             | Reason::MappingIncomplete
-            | Reason::FieldLocked => Self::Refused,
+            | Reason::FieldLocked
+            | Reason::CallerUnknown
+            | Reason::CallerNotAllowed => Self::Refused,
             Reason::EtagMismatch | Reason::SyncAlreadyRunning => Self::Conflict,
             Reason::SalesforceUnavailable | Reason::DependencyUnavailable | Reason::RateLimited => Self::Unavailable,
             Reason::SalesforceQuotaExhausted => Self::Quota,

@@ -131,6 +131,7 @@ pub(crate) fn title(reason: Reason) -> &'static str {
         Reason::ArgumentInvalid => "Something in this request is not right",
         Reason::ResourceNotFound => "This does not exist",
         Reason::RateLimited => "Too much at once",
+        Reason::CallerUnknown | Reason::CallerNotAllowed => "Part of Lane refuses to answer",
         Reason::DependencyUnavailable => "Part of Lane is not answering",
         Reason::Internal => "Something went wrong on our side",
     }

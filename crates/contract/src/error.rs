@@ -95,6 +95,10 @@ reasons! {
     ResourceNotFound = "RESOURCE_NOT_FOUND", NotFound, "Check the id and the workspace.";
     /// Too much at once.
     RateLimited = "RATE_LIMITED", ResourceExhausted, "Wait and repeat.";
+    /// The caller's certificate names nobody that we know.
+    CallerUnknown = "CALLER_UNKNOWN", Unauthenticated, "Call with a certificate that names an identity of this installation.";
+    /// The caller is known and has no business with the method.
+    CallerNotAllowed = "CALLER_NOT_ALLOWED", PermissionDenied, "Call with the certificate of an identity that may.";
     /// Something that we need does not answer.
     DependencyUnavailable = "DEPENDENCY_UNAVAILABLE", Unavailable, "Repeat in a moment.";
     /// Our fault.

@@ -2,6 +2,7 @@
 //!
 //! Generated types stop here: [`convert`] turns them into domain words and back.
 
+pub mod access;
 pub mod body;
 pub mod convert;
 pub mod error;
