@@ -2,16 +2,15 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::{LazyLock, OnceLock};
+use std::sync::OnceLock;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use futures::future::BoxFuture;
 use http::{HeaderName, HeaderValue};
-use opentelemetry::metrics::Histogram;
+use opentelemetry::global;
 use opentelemetry::propagation::{Extractor, Injector};
-use opentelemetry::{KeyValue, global};
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
 use tonic::body::Body;
@@ -26,8 +25,8 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::config::Common;
 use crate::health::Health;
-use crate::metrics;
 use crate::status::Board;
+use crate::{call_times, metrics};
 
 /// Longest time that a call may take on the server, streams apart.
 const SERVER_DEADLINE: Duration = Duration::from_secs(60);
@@ -98,10 +97,12 @@ impl Service<http::Request<Body>> for Peer {
         });
         let answer = self.channel.call(request);
         let told = span.clone();
+        let begun = Instant::now();
         let answered = async move {
             let response = answer.await;
             let code = response.as_ref().map_or(Code::Unavailable, code_of);
             tell(&told, code, code != Code::Ok);
+            call_times::made(method, name_of(code), begun.elapsed());
             response
         };
         Box::pin(answered.instrument(span))
@@ -285,14 +286,6 @@ impl Server {
     }
 }
 
-static CALL_DURATION: LazyLock<Histogram<f64>> = LazyLock::new(|| {
-    global::meter("lanesync.grpc")
-        .f64_histogram("rpc.server.call.duration")
-        .with_unit("s")
-        .with_boundaries(metrics::CALL_SECONDS.to_vec())
-        .build()
-});
-
 #[derive(Clone, Copy)]
 struct ObserveLayer;
 
@@ -348,9 +341,7 @@ where
             tell(&told, code, blames_server(code));
             // The name of a method that is not there is the caller's invention and must not become a label.
             let method = if code == Code::Unimplemented { "_other".to_owned() } else { method };
-            let attributes =
-                [KeyValue::new("rpc.method", method), KeyValue::new("rpc.response.status_code", name_of(code))];
-            CALL_DURATION.record(begun.elapsed().as_secs_f64(), &attributes);
+            call_times::served(method, name_of(code), begun.elapsed());
             response
         };
         Box::pin(answered.instrument(span))
