@@ -150,6 +150,6 @@ fn a_query_names_its_series_and_labels_and_nothing_else() {
 fn a_query_for_what_nothing_makes_is_seen() {
     let nothing = BTreeSet::new();
     assert_eq!(unknown("rate(lanesync_sync_runs_total[5m])", &nothing), Vec::<String>::new());
-    assert_eq!(unknown("lanesync_sync_lag_seconds", &nothing), ["lanesync_sync_lag_seconds"]);
+    assert_eq!(unknown("lanesync_sync_leg_seconds", &nothing), ["lanesync_sync_leg_seconds"]);
     assert_eq!(unknown(r#"up{colour="red"}"#, &nothing), ["colour"]);
 }
