@@ -6,6 +6,7 @@
 
 mod compose;
 mod contracts;
+mod live;
 mod manifests;
 mod metrics;
 mod mutual;

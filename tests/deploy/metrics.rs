@@ -67,8 +67,19 @@ fn series(kind: &str, name: &str, unit: &str) -> Vec<String> {
 
 /// The series and the labels that a query names.
 pub(crate) fn named(query: &str) -> (BTreeSet<String>, BTreeSet<String>) {
+    let (selectors, labels) = parts(query);
+    let name = |selector: String| selector.split('{').next().unwrap().to_owned();
+    (selectors.into_iter().map(name).collect(), labels)
+}
+
+/// The series that a query reads, each with the labels that it is chosen by: `up{job="auth"}`.
+pub(crate) fn selectors(query: &str) -> BTreeSet<String> {
+    parts(query).0
+}
+
+fn parts(query: &str) -> (BTreeSet<String>, BTreeSet<String>) {
     const WORDS: [&str; 6] = ["and", "or", "unless", "by", "on", "offset"];
-    let (mut series, mut labels) = (BTreeSet::new(), BTreeSet::new());
+    let (mut selectors, mut labels) = (BTreeSet::new(), BTreeSet::new());
     let (mut in_labels, mut after_by) = (false, false);
     let mut rest = query;
     while let Some(first) = rest.chars().next() {
@@ -90,14 +101,27 @@ pub(crate) fn named(query: &str) -> (BTreeSet<String>, BTreeSet<String>) {
                 if in_labels {
                     labels.insert(token.to_owned());
                 } else if !WORDS.contains(&token) && !calls(after) {
-                    series.insert(token.to_owned());
+                    selectors.insert(format!("{token}{}", chosen_by(after)));
                 }
             }
             _ => {}
         }
         rest = after;
     }
-    (series, labels)
+    (selectors, labels)
+}
+
+/// The braces right after the name of a series, and what they hold. Braces also stand in the values of labels.
+fn chosen_by(after: &str) -> &str {
+    if !after.starts_with('{') {
+        return "";
+    }
+    let mut quoted = false;
+    let end = after.find(|c| {
+        quoted ^= c == '"';
+        c == '}' && !quoted
+    });
+    &after[..=end.unwrap()]
 }
 
 /// Whether what follows a word makes it a function or an aggregation.
@@ -135,6 +159,7 @@ fn instruments_are_named_as_the_exporter_names_them() {
     ];
     assert_eq!(instruments(text).into_iter().collect::<BTreeSet<_>>(), expected.map(str::to_owned).into());
     assert!(SERIES.contains("lanesync_sync_last_success_time_seconds"));
+    assert!(SERIES.contains("db_client_connection_count"));
     assert!(SERIES.contains("http_server_request_duration_seconds_bucket"));
 }
 
@@ -144,12 +169,14 @@ fn a_query_names_its_series_and_labels_and_nothing_else() {
     let (series, labels) = named(query);
     assert_eq!(series, ["a_total", "g", "lanesync:e:f"].map(str::to_owned).into());
     assert_eq!(labels, ["job", "le", "x", "y"].map(str::to_owned).into());
+    let chosen = [r#"a_total{x="b{c}", y=~"d"}"#, "g", "lanesync:e:f"];
+    assert_eq!(selectors(query), chosen.map(str::to_owned).into());
 }
 
 #[test]
 fn a_query_for_what_nothing_makes_is_seen() {
     let nothing = BTreeSet::new();
     assert_eq!(unknown("rate(lanesync_sync_runs_total[5m])", &nothing), Vec::<String>::new());
-    assert_eq!(unknown("lanesync_sync_lag_seconds", &nothing), ["lanesync_sync_lag_seconds"]);
+    assert_eq!(unknown("lanesync_sync_leg_seconds", &nothing), ["lanesync_sync_leg_seconds"]);
     assert_eq!(unknown(r#"up{colour="red"}"#, &nothing), ["colour"]);
 }

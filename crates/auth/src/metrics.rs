@@ -6,19 +6,15 @@ use std::time::{Duration, Instant};
 
 use domain::WorkspaceId;
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Counter, Gauge};
+use opentelemetry::metrics::Counter;
 
 use crate::salesforce::Permanent;
-use crate::store::workspace::GrantState;
 
 static REFRESHES: LazyLock<Counter<u64>> =
     LazyLock::new(|| service::metrics::meter().u64_counter("lanesync.oauth.refreshes").with_unit("{refresh}").build());
 
 static ANOMALIES: LazyLock<Counter<u64>> =
     LazyLock::new(|| service::metrics::meter().u64_counter("lanesync.oauth.anomalies").with_unit("{anomaly}").build());
-
-static CONNECTIONS: LazyLock<Gauge<u64>> =
-    LazyLock::new(|| service::metrics::meter().u64_gauge("lanesync.connections").with_unit("{connection}").build());
 
 /// What became of a refresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,26 +81,6 @@ static ATTEMPTS: LazyLock<Mutex<Attempts>> = LazyLock::new(Mutex::default);
 pub(crate) fn note_refresh_attempt(workspace: WorkspaceId) {
     if ATTEMPTS.lock().unwrap_or_else(PoisonError::into_inner).note(workspace, Instant::now()) {
         count_anomaly("refreshed_too_often");
-    }
-}
-
-/// Sets how many workspaces stand where.
-pub(crate) fn set_connections(counts: &[(GrantState, bool, i64)]) {
-    let states = ["plan_required", "not_connected", "connected", "auth_revoked", "disconnecting", "disconnected"];
-    for state in states {
-        let sum: i64 = counts.iter().filter(|(grant, pays, _)| state_of(*grant, *pays) == state).map(|(.., n)| n).sum();
-        CONNECTIONS.record(sum.unsigned_abs(), &[KeyValue::new("lanesync.state", state)]);
-    }
-}
-
-fn state_of(grant: GrantState, pays: bool) -> &'static str {
-    match (pays, grant) {
-        (false, _) => "plan_required",
-        (true, GrantState::Never) => "not_connected",
-        (true, GrantState::Active) => "connected",
-        (true, GrantState::Revoked) => "auth_revoked",
-        (true, GrantState::Disconnecting) => "disconnecting",
-        (true, GrantState::Disconnected) => "disconnected",
     }
 }
 

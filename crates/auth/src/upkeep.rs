@@ -1,4 +1,4 @@
-//! What has to be done though nobody asks: idle refreshes, tokens that wait to be stored, counts for the dashboards.
+//! What has to be done though nobody asks: idle refreshes, tokens that wait to be stored, the audit logs.
 
 use std::time::Duration;
 
@@ -6,7 +6,6 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::{AccessError, Tokens};
-use crate::metrics;
 use crate::store::{Store, StoreError, audit, schedule, workspace};
 
 const TICK: Duration = Duration::from_secs(5);
@@ -18,7 +17,7 @@ const TICKS_PER_AUDIT: u64 = 720;
 /// Workspaces listed at once.
 const PAGE: i64 = 500;
 
-/// Keeps connections alive and counted.
+/// Keeps connections alive.
 #[derive(Clone, Debug)]
 pub struct Upkeep {
     store: Store,
@@ -43,7 +42,7 @@ impl Upkeep {
             ticks += 1;
             let outcome = match ticks % TICKS_PER_AUDIT {
                 0 => self.audit().await,
-                _ => self.tick().await,
+                _ => self.refresh_idle(Timestamp::now()).await.map(|_| ()),
             };
             if let Err(error) = outcome {
                 tracing::error!(error = ?error, "upkeep failed; tried again");
@@ -53,13 +52,6 @@ impl Upkeep {
                 () = tokio::time::sleep(TICK) => {}
             }
         }
-        Ok(())
-    }
-
-    async fn tick(&self) -> Result<(), StoreError> {
-        self.refresh_idle(Timestamp::now()).await?;
-        let mut conn = self.store.pool().acquire().await?;
-        metrics::set_connections(&workspace::count_by_grant(&mut conn).await?);
         Ok(())
     }
 

@@ -40,6 +40,38 @@ pub enum Degradation {
     Late,
 }
 
+impl SyncState {
+    /// The names of all states, in order of precedence.
+    pub const TOKENS: [&str; 9] = [
+        "plan_required",
+        "not_connected",
+        "disconnected",
+        "connecting",
+        "auth_revoked",
+        "quota_exhausted",
+        "first_sync",
+        "degraded",
+        "healthy",
+    ];
+
+    /// Returns the stable name, whatever there is to look at.
+    #[must_use]
+    pub fn token(self) -> &'static str {
+        let [plan, never, ended, connecting, revoked, quota, first, degraded, healthy] = Self::TOKENS;
+        match self {
+            Self::PlanRequired => plan,
+            Self::NotConnected => never,
+            Self::Disconnected => ended,
+            Self::Connecting => connecting,
+            Self::AuthRevoked => revoked,
+            Self::QuotaExhausted => quota,
+            Self::FirstSync => first,
+            Self::Degraded(_) => degraded,
+            Self::Healthy => healthy,
+        }
+    }
+}
+
 impl Degradation {
     /// Returns the stable reason code.
     #[must_use]

@@ -14,6 +14,8 @@ use contract::error::{Failure, Reason};
 use domain::{Object, Plan, WorkspaceId};
 use tonic::Status;
 
+pub(crate) use runs::wire_time;
+
 pub use access::AccessApi;
 pub use schema::SchemaApi;
 pub use state::WorkspaceStateApi;

@@ -15,6 +15,7 @@ pub mod chunk;
 mod commands;
 mod config;
 pub mod describe;
+pub mod figures;
 mod metrics;
 mod peers;
 pub mod reader;
@@ -25,6 +26,7 @@ pub mod salesforce;
 mod serve;
 pub mod soql;
 pub mod stamp;
+mod standing;
 pub mod store;
 pub mod window;
 

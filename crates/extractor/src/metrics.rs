@@ -4,11 +4,13 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use domain::Object;
+use domain::state::SyncState;
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Counter, Gauge, Histogram};
+use opentelemetry::metrics::{Counter, Histogram};
 use service::metrics::{CALL_SECONDS, meter};
 
-use crate::salesforce::usage::Ratio;
+use crate::figures::Shown;
+use crate::store::figures::{OfWorkspace, OrgCalls};
 
 static RECORDS: LazyLock<Counter<u64>> =
     LazyLock::new(|| meter().u64_counter("lanesync.extract.records").with_unit("{record}").build());
@@ -30,22 +32,11 @@ static RUN_DURATION: LazyLock<Histogram<f64>> = LazyLock::new(|| {
 });
 static THROTTLED: LazyLock<Counter<u64>> =
     LazyLock::new(|| meter().u64_counter("lanesync.salesforce.throttled").with_unit("{request}").build());
-static API_LIMIT: LazyLock<Gauge<u64>> =
-    LazyLock::new(|| meter().u64_gauge("lanesync.salesforce.api.limit").with_unit("{request}").build());
-static API_USAGE: LazyLock<Gauge<u64>> =
-    LazyLock::new(|| meter().u64_gauge("lanesync.salesforce.api.usage").with_unit("{request}").build());
-static API_UTILIZATION: LazyLock<Gauge<f64>> =
-    LazyLock::new(|| meter().f64_gauge("lanesync.salesforce.api.utilization").with_unit("1").build());
-static LAST_SUCCESS: LazyLock<Gauge<u64>> =
-    LazyLock::new(|| meter().u64_gauge("lanesync.sync.last_success.time").with_unit("s").build());
 static HTTP_DURATION: LazyLock<Histogram<f64>> = LazyLock::new(|| {
     meter().f64_histogram("http.client.request.duration").with_unit("s").with_boundaries(CALL_SECONDS.to_vec()).build()
 });
 static WATCHDOG: LazyLock<Counter<u64>> =
     LazyLock::new(|| meter().u64_counter("lanesync.extract.chunks_read_again").with_unit("{chunk}").build());
-
-/// Most workspaces that have gauges of their own.
-const MAX_WORKSPACES: usize = 500;
 
 /// Counts a page that is in the books.
 pub(crate) fn page(object: Object, mode: &'static str, records: usize, took: Duration) {
@@ -79,28 +70,97 @@ pub(crate) fn http_call(template: &'static str, took: Duration, succeeded: bool)
     HTTP_DURATION.record(took.as_secs_f64(), &labels);
 }
 
-/// Records what an org said of its limit. Beyond 500 workspaces the rest share one name.
+/// Shows the figures of the fleet with every scrape.
+pub(crate) fn show(shown: &Shown) {
+    let figures = shown.clone();
+    meter()
+        .i64_observable_gauge("lanesync.connections")
+        .with_unit("{connection}")
+        .with_callback(move |observer| {
+            figures.look(|figures| {
+                for state in SyncState::TOKENS {
+                    let count = figures.states.iter().find(|(known, _)| known == state).map_or(0, |(_, count)| *count);
+                    observer.observe(count, &[KeyValue::new("lanesync.state", state)]);
+                }
+            });
+        })
+        .build();
+    let figures = shown.clone();
+    meter()
+        .i64_observable_gauge("lanesync.sync.last_success.time")
+        .with_unit("s")
+        .with_callback(move |observer| {
+            figures.look(|figures| {
+                for of in &figures.applied {
+                    observer.observe(of.figure.applied_at, &[of_workspace(of), of_object(of.figure.object)]);
+                }
+            });
+        })
+        .build();
+    let figures = shown.clone();
+    // Salesforce's clock against ours: good to the seconds that they differ, and nothing is decided by it.
+    meter()
+        .f64_observable_gauge("lanesync.sync.lag")
+        .with_unit("s")
+        .with_callback(move |observer| {
+            let now = jiff::Timestamp::now();
+            figures.look(|figures| {
+                for of in &figures.applied {
+                    let Some(synced_to) = of.figure.synced_to else { continue };
+                    let lag = now.duration_since(synced_to.to_timestamp()).as_secs_f64();
+                    observer.observe(lag.max(0.0), &[of_workspace(of), of_object(of.figure.object)]);
+                }
+            });
+        })
+        .build();
+    show_org_calls(shown);
+}
+
+fn show_org_calls(shown: &Shown) {
+    let figures = shown.clone();
+    meter()
+        .i64_observable_gauge("lanesync.salesforce.api.limit")
+        .with_unit("{request}")
+        .with_callback(move |observer| {
+            figures.look(|figures| {
+                figures.org_calls.iter().for_each(|of| observer.observe(of.figure.limit, &[of_workspace(of)]));
+            });
+        })
+        .build();
+    let figures = shown.clone();
+    meter()
+        .i64_observable_gauge("lanesync.salesforce.api.usage")
+        .with_unit("{request}")
+        .with_callback(move |observer| {
+            figures.look(|figures| {
+                figures.org_calls.iter().for_each(|of| observer.observe(of.figure.used, &[of_workspace(of)]));
+            });
+        })
+        .build();
+    let figures = shown.clone();
+    meter()
+        .f64_observable_gauge("lanesync.salesforce.api.utilization")
+        .with_unit("1")
+        .with_callback(move |observer| {
+            figures.look(|figures| {
+                for of in figures.org_calls.iter().filter(|of| of.figure.limit > 0) {
+                    observer.observe(utilization(of.figure), &[of_workspace(of)]);
+                }
+            });
+        })
+        .build();
+}
+
 #[allow(clippy::cast_precision_loss, reason = "a ratio for people")]
-pub(crate) fn org_usage(workspace: domain::WorkspaceId, ratio: Ratio) {
-    let labels = [workspace_label(workspace)];
-    API_LIMIT.record(ratio.limit, &labels);
-    API_USAGE.record(ratio.used, &labels);
-    if ratio.limit > 0 {
-        API_UTILIZATION.record(ratio.used as f64 / ratio.limit as f64, &labels);
-    }
+fn utilization(calls: OrgCalls) -> f64 {
+    calls.used as f64 / calls.limit as f64
 }
 
-/// Records when an object was last wholly applied.
-pub(crate) fn succeeded(workspace: domain::WorkspaceId, object: Object, at: jiff::Timestamp) {
-    let labels = [workspace_label(workspace), KeyValue::new("lanesync.object", object.token())];
-    LAST_SUCCESS.record(u64::try_from(at.as_second()).unwrap_or(0), &labels);
+fn of_object(object: Object) -> KeyValue {
+    KeyValue::new("lanesync.object", object.token())
 }
 
-fn workspace_label(workspace: domain::WorkspaceId) -> KeyValue {
-    static KNOWN: LazyLock<std::sync::Mutex<std::collections::HashSet<domain::WorkspaceId>>> =
-        LazyLock::new(std::sync::Mutex::default);
-    let mut known = KNOWN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let named = known.contains(&workspace) || (known.len() < MAX_WORKSPACES && known.insert(workspace));
-    let name = if named { workspace.to_string() } else { "_other".to_owned() };
+fn of_workspace<T>(of: &OfWorkspace<T>) -> KeyValue {
+    let name = of.workspace.map_or_else(|| "_other".to_owned(), |workspace| workspace.to_string());
     KeyValue::new("lanesync.workspace.id", name)
 }

@@ -23,7 +23,7 @@ use crate::peers::Peers;
 use crate::reader::Reader;
 use crate::salesforce::host::Hosts;
 use crate::salesforce::{Client, ClientOptions};
-use crate::{Config, SERVICE};
+use crate::{Config, SERVICE, figures};
 
 /// Workspaces that are read at the same time by one process.
 const READERS: usize = 4;
@@ -58,6 +58,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     for _ in 0..READERS {
         tasks.spawn("read", reader.another().serve(tasks.stopping()));
     }
+    tasks.spawn("keep figures", figures::keep(reader.clone(), tasks.stopping()));
     let options = Options { batch: 16, workers: 1, stage: "extractor" };
     let (consumer_bus, stopping) = (bus.clone(), tasks.stopping());
     let commands = Arc::new(Commands::new(reader));

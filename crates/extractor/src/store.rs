@@ -2,6 +2,7 @@
 
 pub mod coverage;
 pub mod field_list;
+pub mod figures;
 pub mod manifest;
 pub mod pending;
 pub mod run;

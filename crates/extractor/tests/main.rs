@@ -6,6 +6,7 @@ mod access;
 mod api;
 mod bulk;
 mod faults;
+mod figures;
 mod first_load;
 mod gone;
 mod limits;

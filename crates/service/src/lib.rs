@@ -1,6 +1,7 @@
 //! What every `main` needs: config, telemetry, lifecycle, health, gRPC. Services own their config; this only loads it.
 
 pub mod audit;
+mod call_times;
 pub mod config;
 pub mod credentials;
 mod gate;
@@ -12,6 +13,7 @@ mod listen;
 mod logs;
 pub mod metrics;
 pub mod nats;
+mod pool_metrics;
 pub mod postgres;
 pub mod status;
 pub mod telemetry;

@@ -11,6 +11,7 @@ use sqlx::{PgConnection, PgPool, Row as _};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, Database};
+use crate::pool_metrics;
 use crate::status::Board;
 
 /// Tables grow from empty, and statements are prepared once: a plan that was best for one page would read the whole table
@@ -28,15 +29,19 @@ pub async fn connect(config: &Database, service: &'static str) -> anyhow::Result
         .map_err(|_| anyhow::anyhow!("LANESYNC_DATABASE_URL_FILE does not hold a Postgres URL"))?
         .application_name(service)
         .options(PLANNER);
-    PgPoolOptions::new()
+    let pool = PgPoolOptions::new()
         .max_connections(config.database_max_connections)
         .acquire_timeout(Duration::from_secs(10))
+        // For the metric of the wait, not for the log.
+        .acquire_time_level(log::LevelFilter::Info)
         // In place of the pool's own ping, which a broken transaction answers as if all were well.
         .test_before_acquire(false)
         .before_acquire(|connection, _| Box::pin(is_clean(connection)))
         .connect_with(options)
         .await
-        .context("connecting to Postgres")
+        .context("connecting to Postgres")?;
+    pool_metrics::show(&pool, config.database_max_connections);
+    Ok(pool)
 }
 
 /// Whether no transaction is left open: a call that its client gave up while it began one, or while it rolled one back,

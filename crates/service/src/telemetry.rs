@@ -15,7 +15,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::config::{Common, LogFormat};
-use crate::logs;
+use crate::{logs, pool_metrics};
 
 /// The conventions that our spans follow.
 const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.42.0";
@@ -64,7 +64,9 @@ pub fn init(service: &'static str, version: &'static str, config: &Common) -> an
     let meter = SdkMeterProvider::builder().with_resource(resource).with_reader(exporter).build();
     global::set_meter_provider(meter.clone());
 
-    let filter = EnvFilter::try_new(&config.log).context("LANESYNC_LOG is not a filter")?;
+    let filter = EnvFilter::try_new(&config.log)
+        .context("LANESYNC_LOG is not a filter")?
+        .add_directive(pool_metrics::unlogged().parse().context("keeping the pool out of the log")?);
     let lines = match config.log_format {
         LogFormat::Json => tracing_subscriber::fmt::layer().event_format(logs::Json { service, version }).boxed(),
         LogFormat::Pretty => tracing_subscriber::fmt::layer().with_target(false).boxed(),
@@ -80,8 +82,10 @@ pub fn init(service: &'static str, version: &'static str, config: &Common) -> an
     // Dynamic on purpose: beside another filter, a constant answer is not asked for again, and spans get lost by the answer
     // to whatever was asked before.
     let own_spans = dynamic_filter_fn(|metadata, _| is_traced(metadata)).with_max_level_hint(LevelFilter::INFO);
+    let hand_outs = dynamic_filter_fn(|metadata, _| pool_metrics::is_hand_out(metadata));
     tracing_subscriber::registry()
         .with(spans.with_filter(own_spans))
+        .with(pool_metrics::Waits.with_filter(hand_outs.with_max_level_hint(LevelFilter::INFO)))
         .with(lines.with_filter(filter))
         .try_init()
         .context("installing the log subscriber")?;

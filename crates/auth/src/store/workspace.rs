@@ -241,23 +241,6 @@ pub async fn save(conn: &mut PgConnection, id: WorkspaceId, standing: &Standing)
     if saved == 1 { Ok(()) } else { Err(StoreError::Impossible { table: "auth.workspace", workspace: id }) }
 }
 
-/// Returns how many workspaces stand where, by whether the plan includes Salesforce.
-pub async fn count_by_grant(conn: &mut PgConnection) -> Result<Vec<(GrantState, bool, i64)>, StoreError> {
-    let rows = sqlx::query!(
-        r#"
-        select grant_state, plan = 'business' as "pays!", count(*) as "workspaces!"
-          from auth.workspace
-         group by 1, 2
-        "#,
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(rows
-        .into_iter()
-        .filter_map(|row| Some((GrantState::from_text(&row.grant_state)?, row.pays, row.workspaces)))
-        .collect())
-}
-
 fn plan_of(workspace: WorkspaceId, text: &str) -> Result<Plan, StoreError> {
     Plan::from_token(text).ok_or(StoreError::Impossible { table: "auth.workspace", workspace })
 }

@@ -8,7 +8,7 @@ use contract::extractor::v1::{ObjectProgress, RunPhase, SyncRun};
 use crate::store::run::{Run, RunObject};
 
 /// Writes a moment of our clock.
-pub(super) fn wire_time(moment: DateTime<Utc>) -> Option<prost_types::Timestamp> {
+pub(crate) fn wire_time(moment: DateTime<Utc>) -> Option<prost_types::Timestamp> {
     jiff::Timestamp::from_millisecond(moment.timestamp_millis()).ok().map(to_wire_time)
 }
 

@@ -15,7 +15,7 @@ use crate::run::{Phase, Purpose, Stage, Work};
 use crate::store::manifest::Applied;
 use crate::store::pending::Cause;
 use crate::store::run::Run;
-use crate::store::{self, coverage, field_list, manifest, pending};
+use crate::store::{self, coverage, field_list, figures, manifest, pending};
 use crate::window::Scan;
 
 /// Chunks of one answer of the writer.
@@ -110,6 +110,7 @@ impl Turn {
                 let as_of = object.cursor.filter(|_| unstamped.contains(&object.object));
                 coverage::set_unstamped_as_of(&mut tx, workspace, object.object, as_of).await?;
             }
+            figures::note_applied(&mut tx, workspace, object.object).await?;
         }
         let needs_look = run.purpose.sweeps()
             && covered.iter().any(|covered| covered.needs_look && run.object(covered.object).is_some());
@@ -127,9 +128,6 @@ impl Turn {
             store::workspace::note_success(&mut tx, workspace).await?;
         }
         tx.commit().await?;
-        for object in done() {
-            metrics::succeeded(workspace, object.object, jiff::Timestamp::now());
-        }
         self.ended(run, phase, reason).await;
         Ok(())
     }

@@ -15,7 +15,6 @@ use super::fields::Prepared;
 use super::memory::{OfWorkspace, lock};
 use super::page::RunRef;
 use super::{Reader, TurnError};
-use crate::metrics;
 use crate::run::{Phase, Purpose, Stage, Work};
 use crate::salesforce::verdict::Verdict;
 use crate::salesforce::{CallError, Session};
@@ -457,7 +456,6 @@ impl Turn {
             let wide = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
             let (used, limit) = (wide(usage.org.used), wide(usage.org.limit));
             store::workspace::note_org_usage(&mut tx, self.workspace.id, used, limit).await?;
-            metrics::org_usage(self.workspace.id, usage.org);
         }
         store::usage::add(&mut tx, self.workspace.id, calls).await?;
         if let Some(run) = run {

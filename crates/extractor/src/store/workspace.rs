@@ -175,6 +175,9 @@ pub async fn note(conn: &mut PgConnection, told: &Told) -> Result<Option<Option<
     .execute(&mut *conn)
     .await?
     .rows_affected();
+    if written == 1 {
+        super::figures::decide_soon(conn, told.workspace).await?;
+    }
     Ok((written == 1).then_some(before))
 }
 

@@ -1,14 +1,12 @@
 //! One span and one duration per call that a server answers.
 
-use std::sync::LazyLock;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
 use contract::access;
 use futures::future::BoxFuture;
-use opentelemetry::metrics::Histogram;
+use opentelemetry::global;
 use opentelemetry::propagation::Extractor;
-use opentelemetry::{KeyValue, global};
 use tonic::Code;
 use tonic::body::Body;
 use tower::{Layer, Service};
@@ -16,15 +14,7 @@ use tracing::field::Empty;
 use tracing::{Instrument, Span, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use crate::metrics;
-
-static CALL_DURATION: LazyLock<Histogram<f64>> = LazyLock::new(|| {
-    global::meter("lanesync.grpc")
-        .f64_histogram("rpc.server.call.duration")
-        .with_unit("s")
-        .with_boundaries(metrics::CALL_SECONDS.to_vec())
-        .build()
-});
+use crate::call_times;
 
 #[derive(Clone, Copy)]
 pub(super) struct ObserveLayer;
@@ -82,9 +72,7 @@ where
             tell(&told, code, blames_server(code));
             // The name of a method that is not there is the caller's invention and must not become a label.
             let method = if is_ours { method } else { "_other".to_owned() };
-            let attributes =
-                [KeyValue::new("rpc.method", method), KeyValue::new("rpc.response.status_code", name_of(code))];
-            CALL_DURATION.record(begun.elapsed().as_secs_f64(), &attributes);
+            call_times::served(method, name_of(code), begun.elapsed());
             response
         };
         Box::pin(answered.instrument(span))
@@ -114,7 +102,7 @@ fn blames_server(code: Code) -> bool {
 }
 
 /// The name of a code as gRPC writes it.
-fn name_of(code: Code) -> &'static str {
+pub(super) fn name_of(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",
         Code::Cancelled => "CANCELLED",

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use futures::future::BoxFuture;
@@ -26,7 +26,8 @@ use tracing::{Instrument, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::OWN_NAME;
-use super::observe::{code_of, method_of, tell};
+use super::observe::{code_of, method_of, name_of, tell};
+use crate::call_times;
 use crate::credentials::Credentials;
 
 /// Deadline of calls to peers that set none.
@@ -125,10 +126,12 @@ impl Service<http::Request<Body>> for Peer {
         });
         let answer = self.channel.call(request);
         let told = span.clone();
+        let begun = Instant::now();
         let answered = async move {
             let response = answer.await.map_err(no_answer);
             let code = response.as_ref().map_or_else(Status::code, code_of);
             tell(&told, code, code != Code::Ok);
+            call_times::made(method, name_of(code), begun.elapsed());
             response
         };
         Box::pin(answered.instrument(span))
