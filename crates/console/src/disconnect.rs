@@ -84,7 +84,7 @@ async fn disconnect(visit: Visit, Form(said): Form<Said>) -> Outcome {
         return Ok(form(&visit, &ground, trouble.status(), &said, "", Some(trouble)).await);
     }
     if said.org.trim() != org_of(&ground).trim() {
-        let fault = "This is not the org's name. Type it as it stands above.";
+        let fault = "This is not the org’s name. Type it as it stands above.";
         return Ok(form(&visit, &ground, StatusCode::UNPROCESSABLE_ENTITY, &said, fault, None).await);
     }
     let request = DisconnectConnectionRequest {

@@ -47,7 +47,8 @@ fn distance(at: Timestamp, now: Timestamp) -> String {
     let seconds = now.as_second() - at.as_second();
     let span = span(Duration::from_secs(seconds.unsigned_abs()));
     match seconds {
-        0 => "just now".to_owned(),
+        // Another machine's clock may be a little ahead of this one's.
+        -2..=0 => "just now".to_owned(),
         1.. => format!("{span} ago"),
         _ => format!("in {span}"),
     }
@@ -77,6 +78,7 @@ mod tests {
         assert_eq!(at("2026-11-12T09:18:31Z").distance, "in 4 min");
         assert_eq!(at("2026-11-10T09:14:30Z").distance, "2 days ago");
         assert_eq!(at("2026-11-12T09:14:30Z").distance, "just now");
+        assert_eq!(at("2026-11-12T09:14:31Z").distance, "just now", "by a clock that is ahead");
         assert_eq!(at("2026-11-02T07:05:00Z").text, "2 Nov 2026, 07:05 UTC");
         assert_eq!(at("2026-11-02T07:05:00Z").iso, "2026-11-02T07:05:00Z");
     }

@@ -165,7 +165,8 @@ async fn an_admin_chooses_tries_and_saves_by_forms_alone() {
     assert_eq!(picker.heading(), "Salesforce fields for Domain");
     let found = admin.open(&format!("{ACCOUNTS}/fields/domain?q=website&holds=yes")).await;
     assert!(found.body.contains("% filled"), "what it holds is told: {}", found.body);
-    let choose = found.body.split("<th scope=\"row\"><a href=\"").nth(1).unwrap().split('"').next().unwrap();
+    let choose =
+        found.body.split("<th role=\"rowheader\" scope=\"row\"><a href=\"").nth(1).unwrap().split('"').next().unwrap();
     let page = admin.open(plain(choose).split('#').next().unwrap()).await;
     assert!(page.body.contains("<option value=\"Website\" selected>"), "{}", page.body);
     let review = press(&admin, &page, ACCOUNTS, &[]).await;

@@ -27,7 +27,9 @@ struct StoryPage {
     /// The one sentence that answers the question.
     answer: String,
     steps: Option<Steps>,
-    /// What can be done about it.
+    /// Whether somebody should do something about it.
+    is_open: bool,
+    /// What can be done about it; first what should be.
     links: Vec<(String, &'static str)>,
 }
 
@@ -46,6 +48,8 @@ struct Steps {
     run: String,
     /// What the mapping made of it.
     made: String,
+    /// Whether that is a value, or an empty field; else what stood in Lane stays.
+    is_made: bool,
     version: String,
 }
 
@@ -86,6 +90,7 @@ fn view(row: &Row, field: &LaneField, story: Option<Answer<FieldStory>>, now: Ti
         value: shown(standing, &field.options),
         answer: String::new(),
         steps: None,
+        is_open: false,
         links: Vec::new(),
     };
     match story {
@@ -96,6 +101,7 @@ fn view(row: &Row, field: &LaneField, story: Option<Answer<FieldStory>>, now: Ti
         }
         Some(Ok(story)) => {
             page.answer = answer(&story, &field.options);
+            page.is_open = matches!(story.end(), StoryEnd::Unmapped | StoryEnd::Faulty);
             page.links = links(&story, mapping, &field.id);
             page.steps = Some(steps(row, &story, &field.options, now));
         }
@@ -184,6 +190,7 @@ fn steps(row: &Row, story: &FieldStory, options: &[FieldOption], now: Timestamp)
         read: Moment::of(story.read_time.as_ref(), now),
         run: if story.run_id.is_empty() { String::new() } else { format!("{ROOT}/runs/{}", story.run_id) },
         made,
+        is_made: matches!(story.end(), StoryEnd::Empty | StoryEnd::Taken | StoryEnd::Mapped),
         version: if version < in_force {
             format!("Version {version}. Version {in_force} is in force and is on its way to this record.")
         } else {
@@ -240,6 +247,7 @@ mod tests {
         let mapped = told(Some(Ok(story(StoryEnd::Mapped))));
         assert_eq!(mapped.answer, "Salesforce says “Gold” in Tier__c, and the value mapping makes that “SMB”.");
         let steps = mapped.steps.unwrap();
+        assert!(steps.is_made && !mapped.is_open);
         assert_eq!((steps.source.as_str(), steps.raw.as_deref()), ("Account.Tier__c", Some("Gold")));
         assert!(steps.version.contains("on its way") && steps.run.ends_with("/runs/r1"));
         for number in 1..=9 {
@@ -247,7 +255,8 @@ mod tests {
             assert!(!page.answer.is_empty() && !page.links.is_empty(), "{number}");
         }
         let open = told(Some(Ok(story(StoryEnd::Unmapped))));
-        assert!(open.links[0].0.ends_with("/values/tier"));
+        assert!(open.is_open && open.links[0].0.ends_with("/values/tier"));
+        assert!(!open.steps.unwrap().is_made);
     }
 
     #[test]

@@ -78,10 +78,19 @@ pub(super) fn table(kind: Kind, listed: &Listed, known: &[LaneField], now: Times
     let columns: Vec<_> = fields
         .iter()
         .copied()
-        .map(|field| Column { label: name(field).to_owned(), class: if field == "arr" { "num" } else { "" }, field })
+        .map(|field| Column { label: name(field).to_owned(), class: class(field), field })
         .collect();
     let rows = listed.rows.iter().map(|row| line(row, &columns, known, now)).collect();
     Table { caption: words(kind).title, columns, rows }
+}
+
+/// How a field's column is laid out.
+fn class(field: &str) -> &'static str {
+    match field {
+        "arr" => "num",
+        "email" => "mail",
+        _ => "",
+    }
 }
 
 fn line(row: &Row, columns: &[Column], known: &[LaneField], now: Timestamp) -> Line {

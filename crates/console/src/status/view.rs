@@ -404,7 +404,7 @@ fn quota(status: &SyncStatus) -> Quota {
     let part = |calls: i64| if limit > 0 { (calls.clamp(0, limit) * 1000) / limit } else { 0 };
     let sentence = if limit > 0 {
         format!(
-            "Lane used {} of the org's {} calls in the last 24 hours; everybody together {}.",
+            "Lane used {} of the org’s {} calls in the last 24 hours; the whole org used {}.",
             number(ours),
             number(limit),
             number(org)
