@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::driver::{Browser, named};
+use crate::driver::{Browser, Key, named};
 use crate::world::{ROOT, World, tell};
 
 #[test]
@@ -46,9 +46,9 @@ async fn save_at_once(world: &World) {
 /// Takes the feed of a field away and asks what that does.
 async fn free(admin: &Browser, field: &str) {
     admin.click(&format!("input#f-{field}")).await;
-    admin.chord(crate::driver::key::CONTROL, "a").await;
-    admin.press(&["n", "o", "t", " ", "m", "a", "p"]).await;
+    admin.chord(Key::Control, 'a').await;
+    admin.press("not map".chars()).await;
     admin.wait(&format!("#f-{field}-list .active")).await;
-    admin.press(&[crate::driver::key::ENTER]).await;
+    admin.press([Key::Enter]).await;
     admin.click("//button[normalize-space()='Review and save']").await;
 }

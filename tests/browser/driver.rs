@@ -1,37 +1,29 @@
-//! A real browser: Debian's Chromium, driven over WebDriver.
-//!
-//! WebDriver is a dozen calls of JSON over HTTP, and `reqwest` is in the tree. The crates that wrap it (fantoccini,
-//! thirtyfour) change the features of serde_json, url and what stands on them for every crate of a test build, so that
-//! tests and programs no longer share what cargo compiled.
+//! A real browser: Debian's Chromium, driven over WebDriver by fantoccini.
 
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use base64::Engine as _;
+use fantoccini::actions::{InputSource as _, KeyAction, KeyActions};
+use fantoccini::elements::Element;
+use fantoccini::error::CmdError;
+use fantoccini::wd::WebDriverCompatibleCommand;
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 use stack::{Process, Signal};
 
 use crate::world::PATIENCE;
 
-/// How long one command may take; most wait for a page.
-const COMMAND_LIMIT: Duration = Duration::from_secs(60);
-/// The key under which WebDriver hands out elements.
-const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+pub(crate) use fantoccini::key::Key;
 
-/// Keys as WebDriver spells them.
-pub(crate) mod key {
-    pub(crate) const TAB: &str = "\u{e004}";
-    pub(crate) const ENTER: &str = "\u{e007}";
-    pub(crate) const HOME: &str = "\u{e011}";
-    pub(crate) const DOWN: &str = "\u{e015}";
-    pub(crate) const CONTROL: &str = "\u{e009}";
-}
+/// Pause between two looks at a page.
+const GLANCE: Duration = Duration::from_millis(50);
 
 /// The program that starts browsers; dropping it ends them all.
 pub(crate) struct Driver {
     address: String,
-    http: reqwest::Client,
     _process: Process,
 }
 
@@ -52,8 +44,7 @@ impl Driver {
             port.parse::<u16>().ok()
         })
         .await;
-        let http = reqwest::Client::builder().no_proxy().timeout(COMMAND_LIMIT).build().unwrap();
-        Self { address: format!("http://127.0.0.1:{port}"), http, _process: process }
+        Self { address: format!("http://127.0.0.1:{port}"), _process: process }
     }
 
     /// A browser of its own: nobody is signed in, nothing is remembered.
@@ -76,52 +67,45 @@ impl Driver {
             // Chromium refuses to run as root with its sandbox.
             arguments.push("--no-sandbox");
         }
-        let options = json!({ "binary": program("LANESYNC_TEST_CHROMIUM").to_string_lossy(), "args": arguments });
-        let wanted = json!({ "capabilities": { "alwaysMatch": {
+        let patience = PATIENCE.as_millis();
+        let wanted = json!({
             "browserName": "chrome",
-            "goog:chromeOptions": options,
+            "goog:chromeOptions": {
+                "binary": program("LANESYNC_TEST_CHROMIUM").to_string_lossy(),
+                "args": arguments,
+            },
             "goog:loggingPrefs": { "browser": "ALL" },
+            "timeouts": { "pageLoad": patience, "script": patience },
             "unhandledPromptBehavior": "accept",
-        } } });
-        let answer = call(&self.http, reqwest::Method::POST, &format!("{}/session", self.address), Some(&wanted)).await;
-        let answer = answer.unwrap_or_else(|refusal| panic!("no browser: {refusal}"));
-        let session = answer["sessionId"].as_str().expect("a new session has an id");
-        Browser { address: format!("{}/session/{session}", self.address), http: self.http.clone() }
+        });
+        let Value::Object(wanted) = wanted else { unreachable!("it was written as an object") };
+        // The driver is on this machine: no TLS.
+        let mut session = ClientBuilder::new(HttpConnector::new());
+        let client = session.capabilities(wanted).connect(&self.address).await;
+        Browser { client: client.unwrap_or_else(|refusal| panic!("no browser: {refusal}")) }
     }
 }
 
-async fn call(
-    http: &reqwest::Client,
-    method: reqwest::Method,
-    address: &str,
-    body: Option<&Value>,
-) -> Result<Value, String> {
-    let mut request = http.request(method, address);
-    if let Some(body) = body {
-        request = request.json(body);
+/// A command that only Chromium's driver knows.
+#[derive(Debug)]
+struct Extension {
+    path: &'static str,
+    body: Value,
+}
+
+impl WebDriverCompatibleCommand for Extension {
+    fn endpoint(&self, base: &url::Url, session: Option<&str>) -> Result<url::Url, url::ParseError> {
+        base.join(&format!("session/{}/{}", session.unwrap_or_default(), self.path))
     }
-    let answer = request.send().await.map_err(|error| error.to_string())?;
-    let mut answer: Value = answer.json().await.map_err(|error| error.to_string())?;
-    match answer["value"].get("error") {
-        Some(error) => Err(format!("{error}: {}", answer["value"]["message"].as_str().unwrap_or_default())),
-        None => Ok(answer["value"].take()),
+
+    fn method_and_body(&self, _: &url::Url) -> (http::Method, Option<String>) {
+        (http::Method::POST, Some(self.body.to_string()))
     }
 }
 
-/// One window of one browser.
-pub(crate) struct Browser {
-    address: String,
-    http: reqwest::Client,
-}
-
-/// An element of the page that is shown now.
-#[derive(Clone)]
-pub(crate) struct Element(String);
-
-impl Element {
-    fn wire(&self) -> Value {
-        json!({ ELEMENT: self.0 })
-    }
+/// A CSS selector or, beginning with `//`, an XPath.
+fn at(spot: &str) -> Locator<'_> {
+    if spot.starts_with("//") { Locator::XPath(spot) } else { Locator::Css(spot) }
 }
 
 /// The words of a button or link, as an XPath: by what a person reads, not by what a program calls it.
@@ -129,54 +113,50 @@ pub(crate) fn named(tag: &str, words: &str) -> String {
     format!("//{tag}[normalize-space()={words:?} and not(@hidden)]")
 }
 
-impl Browser {
-    async fn post(&self, path: &str, body: Value) -> Result<Value, String> {
-        call(&self.http, reqwest::Method::POST, &format!("{}/{path}", self.address), Some(&body)).await
-    }
+/// One window of one browser.
+pub(crate) struct Browser {
+    client: Client,
+}
 
-    async fn get(&self, path: &str) -> Result<Value, String> {
-        call(&self.http, reqwest::Method::GET, &format!("{}/{path}", self.address), None).await
+impl Browser {
+    /// Looks at the page until there is what `look` looks for; `what` says what is missing when it does not come.
+    pub(crate) async fn eventually<T>(&self, what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+        let looking = async {
+            loop {
+                if let Some(found) = look().await {
+                    return found;
+                }
+                tokio::time::sleep(GLANCE).await;
+            }
+        };
+        match tokio::time::timeout(PATIENCE, looking).await {
+            Ok(found) => found,
+            Err(_) => panic!("{what}: not on {}:\n{}", self.address().await, self.text().await),
+        }
     }
 
     /// Opens an address and waits until it is loaded.
     pub(crate) async fn go(&self, address: &str) {
-        self.post("url", json!({ "url": address })).await.unwrap_or_else(|refusal| panic!("{address}: {refusal}"));
+        self.client.goto(address).await.unwrap_or_else(|refusal| panic!("{address}: {refusal}"));
     }
 
     /// The address of the page.
     pub(crate) async fn address(&self) -> String {
-        self.get("url").await.unwrap().as_str().unwrap_or_default().to_owned()
+        self.client.current_url().await.unwrap().into()
     }
 
     /// Loads the page again.
     pub(crate) async fn reload(&self) {
-        self.post("refresh", json!({})).await.unwrap();
-    }
-
-    /// The first element at a CSS selector or, beginning with `//`, an XPath.
-    pub(crate) async fn find(&self, spot: &str) -> Option<Element> {
-        let using = if spot.starts_with("//") { "xpath" } else { "css selector" };
-        let found = self.post("element", json!({ "using": using, "value": spot })).await.ok()?;
-        Some(Element(found[ELEMENT].as_str()?.to_owned()))
+        self.client.refresh().await.unwrap();
     }
 
     pub(crate) async fn has(&self, spot: &str) -> bool {
-        self.find(spot).await.is_some()
+        self.client.find(at(spot)).await.is_ok()
     }
 
     /// Waits for an element.
     pub(crate) async fn wait(&self, spot: &str) -> Element {
-        let found = tokio::time::timeout(PATIENCE, async {
-            loop {
-                if let Some(found) = self.find(spot).await {
-                    return found;
-                }
-            }
-        });
-        match found.await {
-            Ok(found) => found,
-            Err(_) => panic!("{spot} is not on {}:\n{}", self.address().await, self.text().await),
-        }
+        self.eventually(spot, async || self.client.find(at(spot)).await.ok()).await
     }
 
     /// What a person reads on the page.
@@ -186,16 +166,12 @@ impl Browser {
 
     /// Waits until the page says something.
     pub(crate) async fn reads(&self, words: &str) {
-        let read = tokio::time::timeout(PATIENCE, async { while !self.text().await.contains(words) {} });
-        if read.await.is_err() {
-            panic!("“{words}” is not on {}:\n{}", self.address().await, self.text().await);
-        }
+        self.eventually(words, async || self.text().await.contains(words).then_some(())).await;
     }
 
     /// What a person reads in an element.
     pub(crate) async fn text_at(&self, spot: &str) -> String {
-        let element = self.wait(spot).await;
-        self.run_with("return arguments[0].innerText", &[element.wire()]).await.as_str().unwrap_or_default().to_owned()
+        self.eventually(spot, async || self.client.find(at(spot)).await.ok()?.text().await.ok()).await
     }
 
     /// The state that `<main>` names.
@@ -206,75 +182,67 @@ impl Browser {
 
     /// Clicks an element, as soon as it is there and can be clicked.
     pub(crate) async fn click(&self, spot: &str) {
-        let clicked = tokio::time::timeout(PATIENCE, async {
-            let mut last = String::new();
-            loop {
-                let Some(element) = self.find(spot).await else { continue };
-                match self.post(&format!("element/{}/click", element.0), json!({})).await {
-                    Ok(_) => return last,
-                    Err(refusal) => last = refusal,
-                }
-            }
-        });
-        if clicked.await.is_err() {
-            panic!("{spot} can't be clicked on {}:\n{}", self.address().await, self.text().await);
-        }
+        self.eventually(spot, async || self.client.find(at(spot)).await.ok()?.click().await.ok()).await;
     }
 
     /// Types into an element what it does not hold yet.
     pub(crate) async fn fill(&self, spot: &str, text: &str) {
         let element = self.wait(spot).await;
-        self.post(&format!("element/{}/clear", element.0), json!({})).await.unwrap();
-        self.post(&format!("element/{}/value", element.0), json!({ "text": text })).await.unwrap();
+        element.clear().await.unwrap();
+        element.send_keys(text).await.unwrap();
     }
 
     /// Presses keys, one after the other, wherever the focus is.
-    pub(crate) async fn press(&self, keys: &[&str]) {
-        let mut actions = Vec::new();
-        for key in keys {
-            actions.push(json!({ "type": "keyDown", "value": key }));
-            actions.push(json!({ "type": "keyUp", "value": key }));
-        }
-        self.perform(actions).await;
+    pub(crate) async fn press(&self, keys: impl IntoIterator<Item = impl Into<char>>) {
+        let pressed =
+            keys.into_iter().map(Into::into).flat_map(|value| [KeyAction::Down { value }, KeyAction::Up { value }]);
+        self.perform(pressed).await;
     }
 
     /// Presses `key` while `held` is held down.
-    pub(crate) async fn chord(&self, held: &str, key: &str) {
-        let actions = [("keyDown", held), ("keyDown", key), ("keyUp", key), ("keyUp", held)];
-        self.perform(actions.map(|(kind, key)| json!({ "type": kind, "value": key })).into()).await;
+    pub(crate) async fn chord(&self, held: Key, key: char) {
+        let held = char::from(held);
+        let (down, up) = (|value| KeyAction::Down { value }, |value| KeyAction::Up { value });
+        self.perform([down(held), down(key), up(key), up(held)]).await;
     }
 
-    async fn perform(&self, actions: Vec<Value>) {
-        let body = json!({ "actions": [{ "type": "key", "id": "keyboard", "actions": actions }] });
-        self.post("actions", body).await.unwrap();
+    async fn perform(&self, actions: impl IntoIterator<Item = KeyAction>) {
+        let keyboard = KeyActions::new("keyboard".into());
+        let actions = actions.into_iter().fold(keyboard, |keyboard, action| keyboard.then(action));
+        self.client.perform_actions(actions).await.unwrap();
     }
 
     /// Whether the focus is on an element.
     pub(crate) async fn is_focused(&self, spot: &str) -> bool {
-        let Some(element) = self.find(spot).await else { return false };
-        self.run_with("return document.activeElement === arguments[0]", &[element.wire()]).await == json!(true)
+        let (Ok(wanted), Ok(focused)) = (self.client.find(at(spot)).await, self.client.active_element().await) else {
+            return false;
+        };
+        wanted.element_id() == focused.element_id()
     }
 
-    /// Asks the page itself.
+    /// Asks the page itself; null from a page that is just being left.
     pub(crate) async fn run(&self, script: &str) -> Value {
-        self.run_with(script, &[]).await
-    }
-
-    async fn run_with(&self, script: &str, arguments: &[Value]) -> Value {
-        let answer = self.post("execute/sync", json!({ "script": script, "args": arguments })).await;
-        answer.unwrap_or(Value::Null)
+        self.client.execute(script, Vec::new()).await.unwrap_or(Value::Null)
     }
 
     /// Asks the page and waits until its promise is kept.
     pub(crate) async fn run_async(&self, script: &str) -> Value {
-        let body = json!({ "script": format!("const done = arguments[0]; (async () => {{ {script} }})().then(done, (error) => done({{ failed: String(error) }}))"), "args": [] });
-        self.post("execute/async", body).await.unwrap_or_else(|refusal| panic!("{refusal}"))
+        let script = format!(
+            "const done = arguments[0];
+            (async () => {{ {script} }})().then(done, (error) => done({{ failed: String(error) }}))"
+        );
+        self.client.execute_async(&script, Vec::new()).await.unwrap_or_else(|refusal| panic!("{refusal}"))
+    }
+
+    async fn extension(&self, path: &'static str, body: Value) -> Result<Value, CmdError> {
+        self.client.issue_cmd(Extension { path, body }).await
     }
 
     /// A command of the browser's own protocol.
     pub(crate) async fn command(&self, command: &str, parameters: Value) -> Value {
         let body = json!({ "cmd": command, "params": parameters });
-        self.post("goog/cdp/execute", body).await.unwrap_or_else(|refusal| panic!("{command}: {refusal}"))
+        let answer = self.extension("goog/cdp/execute", body).await;
+        answer.unwrap_or_else(|refusal| panic!("{command}: {refusal}"))
     }
 
     /// Switches the scripts of pages off; commands of this file still work.
@@ -284,7 +252,7 @@ impl Browser {
 
     /// What the console of the browser holds since it was last asked: errors of scripts, refusals of the policy.
     pub(crate) async fn complaints(&self) -> Vec<String> {
-        let log = self.post("se/log", json!({ "type": "browser" })).await.unwrap();
+        let log = self.extension("se/log", json!({ "type": "browser" })).await.unwrap();
         let entries = log.as_array().cloned().unwrap_or_default();
         entries.iter().filter_map(|entry| Some(entry["message"].as_str()?.to_owned())).collect()
     }
@@ -314,6 +282,6 @@ impl Browser {
 
     /// Ends it; a browser that a failed test leaves is ended with the driver.
     pub(crate) async fn close(self) {
-        call(&self.http, reqwest::Method::DELETE, &self.address, None).await.unwrap();
+        self.client.close().await.unwrap();
     }
 }

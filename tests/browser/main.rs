@@ -6,6 +6,7 @@ mod admins;
 mod album;
 mod axe;
 mod bounds;
+mod crowd;
 mod driver;
 mod hostile;
 mod pages;

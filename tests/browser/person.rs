@@ -1,6 +1,6 @@
 //! Somebody at a page: with a mouse, with the keyboard alone, or with scripts switched off.
 
-use crate::driver::{Browser, key};
+use crate::driver::{Browser, Key};
 use crate::world::{ROOT, World};
 
 /// How the pages are worked.
@@ -44,7 +44,7 @@ impl<'w> Person<'w> {
             Way::Mouse | Way::WithoutScripts => self.browser.click(spot).await,
             Way::Keyboard => {
                 self.reach(spot).await;
-                self.browser.press(&[key::ENTER]).await;
+                self.browser.press([Key::Enter]).await;
             }
         }
     }
@@ -60,7 +60,7 @@ impl<'w> Person<'w> {
                     if self.browser.has(&format!("{wanted}:checked")).await {
                         return;
                     }
-                    self.browser.press(&[key::DOWN]).await;
+                    self.browser.press([Key::Down]).await;
                 }
                 panic!("arrows do not lead to {wanted}");
             }
@@ -73,12 +73,12 @@ impl<'w> Person<'w> {
             Way::Mouse | Way::WithoutScripts => self.browser.click(&format!("{list} option[value='{value}']")).await,
             Way::Keyboard => {
                 self.reach(list).await;
-                self.browser.press(&[key::HOME]).await;
+                self.browser.press([Key::Home]).await;
                 for _ in 0..60 {
                     if self.browser.has(&format!("{list} option[value='{value}']:checked")).await {
                         return;
                     }
-                    self.browser.press(&[key::DOWN]).await;
+                    self.browser.press([Key::Down]).await;
                 }
                 panic!("arrows do not lead to {value:?} of {list}");
             }
@@ -91,8 +91,8 @@ impl<'w> Person<'w> {
             Way::Mouse | Way::WithoutScripts => self.browser.fill(spot, text).await,
             Way::Keyboard => {
                 self.reach(spot).await;
-                self.browser.chord(key::CONTROL, "a").await;
-                self.type_text(text).await;
+                self.browser.chord(Key::Control, 'a').await;
+                self.browser.press(text.chars()).await;
             }
         }
     }
@@ -108,10 +108,10 @@ impl<'w> Person<'w> {
             Way::Keyboard => self.reach(&field).await,
             _ => self.browser.click(&field).await,
         }
-        self.browser.chord(key::CONTROL, "a").await;
-        self.type_text(words).await;
+        self.browser.chord(Key::Control, 'a').await;
+        self.browser.press(words.chars()).await;
         self.browser.wait(&format!("#f-{lane_field}-list .active")).await;
-        self.browser.press(&[key::ENTER]).await;
+        self.browser.press([Key::Enter]).await;
         let chosen = format!("return document.getElementById('f-{lane_field}-select').value");
         assert_eq!(self.browser.run(&chosen).await, path, "“{words}” leads to another field");
     }
@@ -127,26 +127,23 @@ impl<'w> Person<'w> {
 
     /// Waits until the page is in one of some states: by itself, or by loading it again where no script does.
     pub(crate) async fn until_state(&self, states: &[&str]) {
-        let wait = async {
-            while !states.contains(&self.browser.state().await.as_str()) {
-                self.look_again().await;
-            }
-        };
-        if tokio::time::timeout(crate::world::PATIENCE, wait).await.is_err() {
-            panic!("the page is in none of {states:?}: {}\n{}", self.browser.state().await, self.browser.text().await);
-        }
+        self.until_it(&states.join(" or "), async || states.contains(&self.browser.state().await.as_str())).await;
     }
 
     /// Waits until something is on the page.
     pub(crate) async fn until(&self, spot: &str) {
-        let wait = async {
-            while !self.browser.has(spot).await {
-                self.look_again().await;
+        self.until_it(spot, async || self.browser.has(spot).await).await;
+    }
+
+    async fn until_it(&self, what: &str, mut is_there: impl AsyncFnMut() -> bool) {
+        let look = async || {
+            if is_there().await {
+                return Some(());
             }
+            self.look_again().await;
+            None
         };
-        if tokio::time::timeout(crate::world::PATIENCE, wait).await.is_err() {
-            panic!("{spot} does not come to {}:\n{}", self.browser.address().await, self.browser.text().await);
-        }
+        self.browser.eventually(what, look).await;
     }
 
     /// A page without its stream shows news only when it is loaded again.
@@ -163,14 +160,8 @@ impl<'w> Person<'w> {
             if self.browser.is_focused(spot).await {
                 return;
             }
-            self.browser.press(&[key::TAB]).await;
+            self.browser.press([Key::Tab]).await;
         }
         panic!("Tab does not lead to {spot} on {}", self.browser.address().await);
-    }
-
-    async fn type_text(&self, text: &str) {
-        let letters: Vec<String> = text.chars().map(String::from).collect();
-        let letters: Vec<&str> = letters.iter().map(String::as_str).collect();
-        self.browser.press(&letters).await;
     }
 }

@@ -73,12 +73,18 @@ async fn go_through_all(world: &World) {
     seen.keep(&browser, "connecting", "connecting-finish").await;
     browser.close().await;
 
-    // Salesforce takes its time, so that the first sync can be watched.
+    // Salesforce sends contacts one by one and takes its time for each, so that the first sync can be watched.
     world.lane.adopt_suggestions(&fresh).await.unwrap();
-    let slow = json!({ "endpoints": ["query"], "org": org.id, "object": "Contact", "fault": { "kind": "delay", "ms": 8_000 } });
-    world.order("fault", json!({ "rule": slow })).await;
+    for (endpoint, fault) in [
+        ("query", json!({ "kind": "shrink_pages", "rows": 1 })),
+        ("query_more", json!({ "kind": "delay", "ms": 4_000 })),
+    ] {
+        let rule = json!({ "endpoints": [endpoint], "org": org.id, "fault": fault });
+        world.order("fault", json!({ "rule": rule })).await;
+    }
     let run = world.lane.start(&fresh, SyncScope::Changes).await.unwrap();
     seen.look(&fresh, "first_sync", "First sync running").await.close().await;
+    world.order("clear_faults", json!({})).await;
     world.lane.finished(&fresh, &run.run_id, PATIENCE, |_| {}).await.unwrap();
 
     seen.look(&fresh, "degraded", "need mapping").await.close().await;

@@ -64,6 +64,12 @@ async fn connect(admin: &Person<'_>, org: &Org) {
 async fn allow(admin: &Person<'_>, org: &Org) {
     admin.choose("[name=sim_org]", &org.id).await;
     admin.press(&named("button", "Allow")).await;
+    // Whoever goes elsewhere before Lane has the answer does not connect.
+    let back = async || {
+        let address = admin.browser.address().await;
+        (address.contains(ROOT) && !address.contains("/callback")).then_some(())
+    };
+    admin.browser.eventually("the way back from Salesforce", back).await;
 }
 
 /// What can be seen is told before anything is read; then fields, then the start.

@@ -1,5 +1,7 @@
 //! A walk past every page of a workspace that syncs.
 
+use std::time::Duration;
+
 use contract::common::v1::RecordKind;
 use contract::writer::v1::ListContactsRequest;
 
@@ -94,10 +96,11 @@ async fn conflict(world: &World, workspace: &str, browser: &Browser) {
     world.lane.replayed(workspace, PATIENCE).await.unwrap();
 }
 
-/// Waits until the parts that a page fetches by itself are there.
+/// How long a part may take before the page is looked at without it.
+const PART_LIMIT: Duration = Duration::from_secs(30);
+
+/// Waits until the parts that a page fetches by itself are there; one that stays away keeps its link.
 pub(crate) async fn settled(browser: &Browser) {
-    let pending = "return document.querySelectorAll('[data-load]').length";
-    let settled = async { while browser.run(pending).await.as_u64().unwrap_or(0) > 0 {} };
-    // A part that stays away keeps its link; the page is looked at as it stands.
-    let _ = tokio::time::timeout(std::time::Duration::from_secs(20), settled).await;
+    let is_there = async || (!browser.has("[data-load]").await).then_some(());
+    tokio::time::timeout(PART_LIMIT, browser.eventually("every part", is_there)).await.ok();
 }

@@ -1,7 +1,5 @@
 //! Messages come three times and in any order through the real mapper and writer; the end is what Salesforce has.
 
-use std::time::Duration;
-
 use async_nats::jetstream::{self, Context};
 use async_nats::{Client, Message};
 use contract::body;
@@ -52,24 +50,32 @@ impl World {
 }
 
 /// Keeps a copy of everything that is published while the test runs.
-struct Copies(async_nats::Subscriber);
+struct Copies {
+    subscriber: async_nats::Subscriber,
+    stream: &'static str,
+    /// What the stream held before.
+    before: u64,
+}
 
 impl Copies {
-    async fn of(observer: &Client, subjects: String) -> Self {
+    /// Begins while nobody else publishes to the stream.
+    async fn of(observer: &Client, stream: &'static str, subjects: String) -> Self {
         let subscriber = observer.subscribe(subjects).await.unwrap();
-        observer.flush().await.unwrap();
-        Self(subscriber)
+        // The answer comes after the subscription, on the same connection.
+        let before = last_sequence(observer, stream).await;
+        Self { subscriber, stream, before }
     }
 
-    /// Returns what came so far, in its order: the server has sent all of it once it answers a flush.
-    async fn so_far(&mut self, observer: &Client) -> Vec<Message> {
-        observer.flush().await.unwrap();
-        let mut copies = Vec::new();
-        while let Ok(Some(message)) = tokio::time::timeout(Duration::from_millis(500), self.0.next()).await {
-            copies.push(message);
-        }
-        copies
+    /// Returns as many as the stream took since, in their order.
+    async fn so_far(mut self, observer: &Client) -> Vec<Message> {
+        let taken = last_sequence(observer, self.stream).await - self.before;
+        let copies = self.subscriber.by_ref().take(usize::try_from(taken).unwrap()).collect();
+        tokio::time::timeout(PATIENCE, copies).await.expect("a copy of every message")
     }
+}
+
+async fn last_sequence(observer: &Client, stream: &str) -> u64 {
+    jetstream::new(observer.clone()).get_stream(stream).await.unwrap().cached_info().state.last_sequence
 }
 
 /// Publishes each message three times, all in one random order, and waits until the server has stored them.
@@ -139,7 +145,7 @@ async fn every_message_three_times_in_random_order_ends_as_salesforce_has_it() {
     world.poll_once_a_day().await;
     let observer = world.nats(NatsUser::Observer).await;
     let streams = jetstream::new(observer.clone());
-    let mut raw = Copies::of(&observer, format!("lanesync.v1.raw.{}.*", world.workspace)).await;
+    let raw = Copies::of(&observer, RAW.name, format!("lanesync.v1.raw.{}.*", world.workspace)).await;
     live(&world).await;
     world.at_rest().await;
     assert_balance(&world, &world.workspace).await;
@@ -153,7 +159,7 @@ async fn every_message_three_times_in_random_order_ends_as_salesforce_has_it() {
     world.lane.adopt_suggestions(&mixed).await.unwrap();
     world.lane.match_same_names(&mixed).await.unwrap();
     let moved: Vec<_> = raw.iter().map(|message| moved(message, &world.workspace, &mixed)).collect();
-    let mut mapped = Copies::of(&observer, format!("lanesync.v1.mapped.{mixed}.*")).await;
+    let mapped = Copies::of(&observer, MAPPED.name, format!("lanesync.v1.mapped.{mixed}.*")).await;
     let seed = rand::random();
     println!("seed {seed}");
     let mut random = StdRng::seed_from_u64(seed);

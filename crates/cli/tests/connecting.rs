@@ -15,7 +15,7 @@ use crate::program::{WORKSPACE, command, lanesync};
 use crate::scripted::Scripted;
 
 /// No step of the dance takes longer.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(60);
 
 fn connection() -> auth::Connection {
     auth::Connection {
@@ -173,8 +173,8 @@ struct Waiting {
 
 /// Starts the web flow and reads the invitation.
 async fn begin(services: &Scripted) -> Waiting {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let redirect_uri = format!("http://{free}/integrations/salesforce/callback");
+    let port = stack::free_port().unwrap();
+    let redirect_uri = format!("http://127.0.0.1:{port}/integrations/salesforce/callback");
     services.refuse("get_connection", Failure::new(Reason::NotConnected, "No connection."));
     let flow = auth::AuthorizeConnectionResponse {
         authorize_url: "https://login.salesforce.com/services/oauth2/authorize?client_id=x&state=s%2B1".into(),

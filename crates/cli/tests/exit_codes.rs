@@ -50,8 +50,7 @@ async fn an_error_for_people_goes_to_standard_error_and_ends_with_the_remedy() {
 
 #[tokio::test]
 async fn a_service_that_is_not_there_is_worth_a_retry_and_named() {
-    // Bound and dropped: nobody listens on this port any more.
-    let url = format!("http://{}", std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap());
+    let url = format!("http://127.0.0.1:{}", stack::free_port().unwrap());
     let ended = ended(&mut command(&url, &["connection", "show", "--json"])).await;
     assert_eq!(ended.code, 6);
     assert_eq!(ended.json()["error"]["reason"], "DEPENDENCY_UNAVAILABLE");

@@ -180,7 +180,7 @@ async fn watching_writes_a_line_per_change_and_outlasts_a_broken_stream() {
     let mut program = command(services.url(), &["status", "--watch", "--json"]).stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(program.stdout.take().unwrap()).lines();
     for expected in [8, 7] {
-        let line = tokio::time::timeout(Duration::from_secs(30), lines.next_line()).await.expect("a line").unwrap();
+        let line = tokio::time::timeout(Duration::from_secs(60), lines.next_line()).await.expect("a line").unwrap();
         let state: Value = serde_json::from_str(&line.unwrap()).unwrap();
         assert_eq!(state["unmapped_values"], expected);
     }

@@ -88,7 +88,7 @@ async fn case_23_our_clock_being_wrong_loses_nothing() {
         let synced = world.coverage(Object::Account).await.synced_to.unwrap();
         let ours = jiff::Timestamp::now().as_second();
         let off = synced.seconds - ours - offset_s;
-        assert!((-30..=5).contains(&off), "the cursor is Salesforce's time: {off}");
+        assert!((-600..=5).contains(&off), "the cursor is Salesforce's time: {off}");
     }
 }
 

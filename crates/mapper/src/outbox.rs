@@ -31,6 +31,25 @@ pub(crate) async fn put(
     Ok(())
 }
 
+/// Adds messages in their order, all in one statement: a field may have ten thousand values to tell of.
+pub(crate) async fn put_all(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
+    subject: &str,
+    bodies: &[Vec<u8>],
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "insert into mapper.outbox (workspace_id, subject, body)
+         select $1, $2, n.body from unnest($3::bytea[]) with ordinality as n (body, place) order by n.place",
+        workspace.0,
+        subject,
+        bodies,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Publishes what waits, in order, until `stopping`. A crash between publish and delete publishes again.
 pub(crate) async fn publish(pool: PgPool, bus: Bus, stopping: CancellationToken) -> anyhow::Result<()> {
     let mut tick = tokio::time::interval(Duration::from_millis(500));

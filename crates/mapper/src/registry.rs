@@ -220,8 +220,7 @@ async fn announce(
     )
     .execute(&mut *conn)
     .await?;
-    let subject = subjects::unmapped(workspace, kind.objects()[0]);
-    for (value, _, change) in told {
+    let events = told.into_iter().map(|(value, _, change)| {
         metrics::unmapped_event(kind, &value.field);
         let event = UnmappedValue {
             workspace_id: workspace.to_string(),
@@ -231,9 +230,10 @@ async fn announce(
             unmapped_value_id: value.id.to_string(),
             record_count: value.records,
         };
-        outbox::put(conn, workspace, &subject, &event.encode_to_vec()).await?;
-    }
-    Ok(())
+        event.encode_to_vec()
+    });
+    let events: Vec<_> = events.collect();
+    outbox::put_all(conn, workspace, &subjects::unmapped(workspace, kind.objects()[0]), &events).await
 }
 
 /// Decides what to tell of a value, and the count that counts as told from then on.

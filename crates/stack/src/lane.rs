@@ -25,7 +25,7 @@ use crate::{ServiceName, Stack};
 /// How often a run that is waited for is looked at.
 const GLANCE: Duration = Duration::from_millis(100);
 /// A call that takes longer than this is a failure of the stack.
-const CALL_LIMIT: Duration = Duration::from_secs(60);
+const CALL_LIMIT: Duration = Duration::from_secs(180);
 
 /// The option fields of Lane: kind and field.
 pub const OPTION_FIELDS: [(RecordKind, &str); 4] = [

@@ -16,7 +16,7 @@ use crate::{random_hex, write_private};
 const CONFIG: &str = include_str!("../../../deploy/nats/nats-server.conf");
 
 /// How long a server may take to listen.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Who may log in to NATS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

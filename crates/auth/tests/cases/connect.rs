@@ -188,7 +188,7 @@ async fn h14_the_identity_url_may_redirect_within_salesforce_and_nowhere_else() 
     foreign.set_nonblocking(true).unwrap();
     assert_eq!(foreign.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
 
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = testkit::free_port().unwrap();
     let within = Config {
         address: format!("127.0.0.1:{port}"),
         identity_redirect: Some(format!("http://localhost:{port}")),

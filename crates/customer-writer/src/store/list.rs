@@ -1,7 +1,7 @@
 //! Lists of customers and contacts: what passes the filters, in the wished order, page by page.
 //!
-//! Only the order of ids has an index. The others sort what passes: an index on what every sync rewrites would cost each
-//! record of each pass more than the pages of people do; 100,000 rows sort in a fraction of a second.
+//! The orders of ids and of revenue have an index. The others sort what passes: an index on what syncs rewrite would cost
+//! each record of each pass more than the pages of people do; 100,000 rows sort in a fraction of a second.
 
 use chrono::{DateTime, Utc};
 use domain::{Kind, SalesforceId, WorkspaceId};

@@ -251,7 +251,7 @@ async fn s37_an_order_is_passed_on_until_the_mapper_has_carried_it_out_and_then_
 
     let request = Uuid::now_v7();
     assert_eq!(order(&house, &account(1), request).await.unwrap().source_erase_time, None);
-    testkit::eventually_true(Duration::from_secs(20), "the mapper has answered", async || {
+    testkit::eventually_true(Duration::from_secs(60), "the mapper has answered", async || {
         order(&house, &account(1), request).await.unwrap().source_erase_time.is_some()
     })
     .await;

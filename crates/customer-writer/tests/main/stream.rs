@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::fixture::{Batch, House, account, cells};
 
 const OPTIONS: Options = Options { batch: 8, workers: 2, stage: "writer" };
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(60);
 
 fn publication(house: &House, batch: Batch) -> Publication {
     Publication {

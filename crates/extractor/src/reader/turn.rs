@@ -31,8 +31,9 @@ const LONGEST_OUTAGE: Duration = Duration::from_secs(300);
 /// A turn without Salesforce calls is due again after this, at first.
 const SETTLE_AGAIN: Duration = Duration::from_millis(150);
 
-/// The kill switch is looked at this often within a turn.
+/// The kill switch is looked at this often within a turn: all traffic stops within five seconds.
 const LONGEST_GLANCE: Duration = Duration::from_secs(2);
+const _: () = assert!(LONGEST_GLANCE.as_secs() < 5);
 
 /// The state of one turn.
 pub(crate) struct Turn {

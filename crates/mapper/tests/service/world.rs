@@ -29,7 +29,7 @@ use tonic::{Request, Response, Status};
 use crate::writer::Writer;
 
 /// How long a test waits for what must happen.
-pub(crate) const LIMIT: Duration = Duration::from_secs(20);
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
 pub(crate) struct World {
     pub(crate) workspace: WorkspaceId,

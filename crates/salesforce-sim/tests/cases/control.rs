@@ -121,12 +121,12 @@ async fn the_binary_prints_one_line_and_stops_on_sigterm() {
     assert_eq!(versions.status, 200);
     let signalled = Process::new("kill").args(["-TERM", &served.0.id().to_string()]).status().unwrap();
     assert!(signalled.success());
-    let limit = Instant::now() + Duration::from_secs(10);
+    let limit = Instant::now() + Duration::from_secs(60);
     let status = loop {
         if let Some(status) = served.0.try_wait().unwrap() {
             break status;
         }
-        assert!(Instant::now() < limit, "it stops within ten seconds");
+        assert!(Instant::now() < limit, "it stops");
         tokio::time::sleep(Duration::from_millis(20)).await;
     };
     assert!(status.success());

@@ -15,7 +15,7 @@ use std::time::Duration;
 use rustix::process::{Pid, test_kill_process};
 
 /// Longer than anything here takes on a busy machine.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// Where these tests look for servers.
 fn search() -> servers::Search {

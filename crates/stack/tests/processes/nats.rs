@@ -1,7 +1,5 @@
 //! A NATS of our own: who gets in, and who may say what.
 
-use std::time::Duration;
-
 use async_nats::{Client, ConnectOptions, Event};
 use stack::NatsUser;
 use testkit::{TestNats, eventually_true};
@@ -170,7 +168,7 @@ async fn monitoring_stays_on_this_machine_and_every_write_is_flushed() {
     assert!(nats.monitoring_url().starts_with("http://127.0.0.1:"), "{}", nats.monitoring_url());
 
     let http = tokio::net::TcpStream::connect(nats.monitoring_url().trim_start_matches("http://")).await.unwrap();
-    let answer = tokio::time::timeout(Duration::from_secs(10), get(http, "/jsz?config=true")).await.unwrap();
+    let answer = tokio::time::timeout(LIMIT, get(http, "/jsz?config=true")).await.unwrap();
     assert!(answer.contains("\"sync_always\": true"), "{answer}");
 }
 
