@@ -202,6 +202,7 @@ scripted!(mappings::MappingService {
     list_value_mappings: mapper::ListValueMappingsRequest => mapper::ListValueMappingsResponse;
     batch_update_value_mappings: mapper::BatchUpdateValueMappingsRequest => mapper::BatchUpdateValueMappingsResponse;
     list_unmapped_values: mapper::ListUnmappedValuesRequest => mapper::ListUnmappedValuesResponse;
+    count_unmapped_values: mapper::CountUnmappedValuesRequest => mapper::CountUnmappedValuesResponse;
     get_replay: mapper::GetReplayRequest => mapper::Replay;
     start_replay: mapper::StartReplayRequest => mapper::Replay;
 });

@@ -8,7 +8,7 @@ use contract::common::v1::{Plan as WirePlan, SalesforceObject};
 use contract::convert::to_wire_time;
 use contract::error::Reason;
 use contract::extractor::v1::{DayCounts, ObjectCoverage, SyncState as WireState, SyncStatus};
-use contract::mapper::v1::ListUnmappedValuesRequest;
+use contract::mapper::v1::CountUnmappedValuesRequest;
 use contract::writer::v1::{Counts, GetCountsRequest};
 use domain::WorkspaceId;
 use domain::state::{Degradation, Facts, Grant, SyncState, decide, degradations};
@@ -133,7 +133,7 @@ async fn ask_peers(reader: &Reader, workspace: WorkspaceId) -> Told {
         (reader.peers.connections.clone(), reader.peers.writer.clone(), reader.peers.mappings.clone());
     let connection = connections.get_connection(GetConnectionRequest { workspace_id: workspace_id.clone() });
     let counts = writer.get_counts(GetCountsRequest { workspace_id: workspace_id.clone() });
-    let unmapped = mappings.list_unmapped_values(ListUnmappedValuesRequest { workspace_id });
+    let unmapped = mappings.count_unmapped_values(CountUnmappedValuesRequest { workspace_id });
     let (connection, counts, unmapped) = tokio::join!(connection, counts, unmapped);
     let (grant, connection) = match connection.map(tonic::Response::into_inner) {
         Ok(connection) => (grant_of(connection.state), Some(connection)),
@@ -144,10 +144,10 @@ async fn ask_peers(reader: &Reader, workspace: WorkspaceId) -> Told {
         grant,
         connection,
         counts: counts.ok().map(tonic::Response::into_inner),
-        unmapped: unmapped.ok().map(|values| {
-            let values = values.into_inner().values;
-            let first_seen = values.iter().filter_map(|entry| entry.value.as_ref()?.first_seen_time);
-            Unmapped { count: values.len() as u64, oldest: first_seen.min_by_key(|time| (time.seconds, time.nanos)) }
+        unmapped: unmapped.ok().map(|counted| {
+            let counted = counted.into_inner();
+            let count = u64::try_from(counted.count).unwrap_or_default();
+            Unmapped { count, oldest: counted.oldest_first_seen_time }
         }),
     }
 }
