@@ -38,13 +38,6 @@ pub(crate) async fn list(session: &Session, kind: Kind) -> Result<Vec<wire::Lane
     Ok(session.ask(Party::Mapper, session.mappings()?.list_lane_fields(request)).await?.fields)
 }
 
-/// Returns the options of an option field.
-pub(crate) async fn options(session: &Session, kind: Kind, field: &str) -> Result<Vec<FieldOption>, Failure> {
-    let found = list(session, kind).await?.into_iter().find(|candidate| candidate.id == field);
-    let unknown = || Failure::usage(format!("{field:?} is not a field of a {kind}."));
-    Ok(found.ok_or_else(unknown)?.options.into_iter().map(FieldOption::from).collect())
-}
-
 impl From<wire::FieldOption> for FieldOption {
     fn from(option: wire::FieldOption) -> Self {
         Self { key: option.key, display_name: option.display_name }

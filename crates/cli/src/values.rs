@@ -1,6 +1,6 @@
 //! Value mappings: which picklist value becomes which option, and which values nobody decided yet.
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use contract::common::v1::RecordKind;
 use contract::mapper::v1 as wire;
 use domain::Kind;
@@ -9,11 +9,15 @@ use serde::Serialize;
 
 use crate::argument::{self, Assignment};
 use crate::failure::{Exit, Failure};
-use crate::lane_field::{self, FieldOption};
 use crate::preview::Preview;
-use crate::session::{Answer, Party, Session};
+use crate::session::{Answer, Party, Session, remark};
 use crate::table::{Table, counted, or_dash, yes};
 use crate::wire::{Money, UNKNOWN, kind_word, moment, object_word, some};
+
+/// Values that are asked for at once.
+const PAGE: i32 = 1_000;
+/// Decisions that the mapper takes in one call.
+const AT_ONCE: usize = 1_000;
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
@@ -24,6 +28,12 @@ pub(crate) enum Command {
         kind: Kind,
         /// Lane field id, e.g. tier.
         field: String,
+        /// Only values with this text in their API value or label.
+        #[arg(long)]
+        search: Option<String>,
+        /// Only values that were decided so.
+        #[arg(long)]
+        decision: Option<Verdict>,
     },
     /// Decide values; applies at once to the records that carry them, with no Salesforce call.
     Map(Map),
@@ -59,10 +69,14 @@ pub(crate) struct Map {
 
 pub(crate) async fn run(session: &Session, command: Command) -> Result<Exit, Failure> {
     match command {
-        Command::List { kind, field } => {
-            let listed = list(session, kind, &field).await?;
-            let values = listed.values.into_iter().map(PicklistValue::from).collect();
-            session.show(&Values { kind: kind.token(), field, values, etag: listed.etag })?;
+        Command::List { kind, field, search, decision } => {
+            let request = wire::ListValueMappingsRequest {
+                search: search.unwrap_or_default(),
+                decision: decision.map_or(wire::ValueDecision::Unspecified, wire::ValueDecision::from).into(),
+                ..of_field(session, kind, &field)?
+            };
+            let (values, etag) = every(session, request).await?;
+            session.show(&Values { kind: kind.token(), field, values, etag })?;
         }
         Command::Map(map) => session.show(&decide(session, map).await?)?,
     }
@@ -70,29 +84,72 @@ pub(crate) async fn run(session: &Session, command: Command) -> Result<Exit, Fai
 }
 
 pub(crate) async fn unmapped(session: &Session) -> Result<Exit, Failure> {
-    let request = wire::ListUnmappedValuesRequest { workspace_id: session.workspace()? };
-    let open = session.ask(Party::Mapper, session.mappings()?.list_unmapped_values(request)).await?;
-    let values: Vec<_> = open.values.into_iter().map(OpenValue::from).collect();
+    let mut request = wire::ListUnmappedValuesRequest {
+        workspace_id: session.workspace()?,
+        page_size: PAGE,
+        page_token: String::new(),
+    };
+    let mut values: Vec<OpenValue> = Vec::new();
+    loop {
+        let page = session.ask(Party::Mapper, session.mappings()?.list_unmapped_values(request.clone())).await?;
+        values.extend(page.values.into_iter().map(OpenValue::from));
+        request.page_token = page.next_page_token;
+        if request.page_token.is_empty() {
+            break;
+        }
+    }
     session.show(&Unmapped { count: values.len(), values })?;
     Ok(Exit::Done)
 }
 
-async fn list(session: &Session, kind: Kind, field: &str) -> Result<wire::ListValueMappingsResponse, Failure> {
-    let request = wire::ListValueMappingsRequest {
+fn of_field(session: &Session, kind: Kind, field: &str) -> Result<wire::ListValueMappingsRequest, Failure> {
+    Ok(wire::ListValueMappingsRequest {
         workspace_id: session.workspace()?,
         kind: RecordKind::from(kind) as i32,
         field: field.to_owned(),
-    };
+        page_size: PAGE,
+        ..Default::default()
+    })
+}
+
+async fn page(
+    session: &Session,
+    request: wire::ListValueMappingsRequest,
+) -> Result<wire::ListValueMappingsResponse, Failure> {
     session.ask(Party::Mapper, session.mappings()?.list_value_mappings(request)).await
 }
 
+/// Returns the values of every page, and the etag that they were last read under.
+async fn every(
+    session: &Session,
+    mut request: wire::ListValueMappingsRequest,
+) -> Result<(Vec<PicklistValue>, String), Failure> {
+    let mut values = Vec::new();
+    loop {
+        let page = page(session, request.clone()).await?;
+        values.extend(page.values.into_iter().map(PicklistValue::from));
+        request.page_token = page.next_page_token;
+        if request.page_token.is_empty() {
+            return Ok((values, page.etag));
+        }
+    }
+}
+
 async fn decide(session: &Session, map: Map) -> Result<Decided, Failure> {
-    let known = list(session, map.kind, &map.field).await?;
+    let request = wire::ListValueMappingsRequest {
+        has_namesake: map.match_same_names,
+        page_size: if map.match_same_names { PAGE } else { 1 },
+        ..of_field(session, map.kind, &map.field)?
+    };
+    let known = page(session, request).await?;
     let mut decided = explicit(&map)?;
     if map.match_same_names {
-        let options = lane_field::options(session, map.kind, &map.field).await?;
         let named: Vec<_> = decided.iter().map(|decision| decision.value.clone()).collect();
-        decided.extend(same_names(&known.values, &options).into_iter().filter(|match_| !named.contains(&match_.value)));
+        decided.extend(same_names(&known.values).filter(|match_| !named.contains(&match_.value)));
+        if decided.len() > AT_ONCE || !known.next_page_token.is_empty() {
+            decided.truncate(AT_ONCE);
+            remark("More values are called like an option than one save takes: run it again for the rest.");
+        }
     }
     let mut answer = Decided {
         kind: map.kind.token(),
@@ -126,11 +183,14 @@ async fn decide(session: &Session, map: Map) -> Result<Decided, Failure> {
 }
 
 /// What becomes of a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
-enum Verdict {
+pub(crate) enum Verdict {
+    /// Nobody decided.
     Open,
+    /// Mapped to an option.
     Map,
+    /// The Lane field stays as it is.
     Ignore,
 }
 
@@ -193,24 +253,16 @@ fn explicit(map: &Map) -> Result<Vec<Decision>, Failure> {
     Ok(decisions)
 }
 
-/// Returns a decision for each open value that is called like an option, by its API value or by its label.
-fn same_names(values: &[wire::ValueMapping], options: &[FieldOption]) -> Vec<Decision> {
-    let open = values.iter().filter(|value| value.decision() == wire::ValueDecision::Open);
-    let namesake = |value: &wire::ValueMapping| {
-        let names = [essence(&value.value), essence(&value.label)];
-        let option = options.iter().find(|option| {
-            let option = [essence(&option.key), essence(&option.display_name)];
-            names.iter().any(|name| !name.is_empty() && option.contains(name))
-        })?;
-        let decision = Verdict::Map;
-        Some(Decision { value: value.value.clone(), decision, option: Some(option.key.clone()) })
+/// Returns a decision for each open value that the mapper finds a namesake for among the options.
+fn same_names(values: &[wire::ValueMapping]) -> impl Iterator<Item = Decision> {
+    let is_namesake = |value: &&wire::ValueMapping| {
+        value.decision() == wire::ValueDecision::Open && !value.suggested_option.is_empty()
     };
-    open.filter_map(namesake).collect()
-}
-
-/// Returns the letters and digits of a name, in lower case.
-fn essence(name: &str) -> String {
-    name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    values.iter().filter(is_namesake).map(|value| Decision {
+        value: value.value.clone(),
+        decision: Verdict::Map,
+        option: Some(value.suggested_option.clone()),
+    })
 }
 
 /// A picklist value, what becomes of it, and who carries it.
@@ -362,39 +414,5 @@ impl Answer for Unmapped {
             ]);
         }
         format!("{}\n\n{}", table.text(), counted(self.count, "unmapped value"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn value(value: &str, label: &str, decision: wire::ValueDecision) -> wire::ValueMapping {
-        wire::ValueMapping {
-            value: value.into(),
-            label: label.into(),
-            decision: decision as i32,
-            ..wire::ValueMapping::default()
-        }
-    }
-
-    fn option(key: &str, display_name: &str) -> FieldOption {
-        FieldOption { key: key.into(), display_name: display_name.into() }
-    }
-
-    #[test]
-    fn an_open_value_finds_its_namesake_by_value_or_label() {
-        use wire::ValueDecision::{Ignore, Open};
-        let values = [
-            value("MID MARKET", "Mittelstand", Open),
-            value("T1", "Enterprise", Open),
-            value("smb", "SMB", Ignore),
-            value("Gold", "Gold", Open),
-            value("?", "", Open),
-        ];
-        let options = [option("mid_market", "Mid-Market"), option("enterprise", "Enterprise"), option("smb", "SMB")];
-        let found = same_names(&values, &options);
-        let found: Vec<_> = found.iter().map(|d| (d.value.as_str(), d.option.as_deref())).collect();
-        assert_eq!(found, [("MID MARKET", Some("mid_market")), ("T1", Some("enterprise"))]);
     }
 }

@@ -179,15 +179,18 @@ fn tier_values() -> wire::ListValueMappingsResponse {
         ..wire::ValueMapping::default()
     };
     let open = wire::ValueDecision::Open;
-    let values = vec![value("Mid market", open), value("Bronze", open), value("SMB", wire::ValueDecision::Ignore)];
-    wire::ListValueMappingsResponse { values, etag: "v1".into() }
+    let named = wire::ValueMapping { suggested_option: "mid_market".into(), ..value("Mid market", open) };
+    let values = vec![named, value("Bronze", open), value("SMB", wire::ValueDecision::Ignore)];
+    wire::ListValueMappingsResponse { values, etag: "v1".into(), ..Default::default() }
 }
 
 #[tokio::test]
 async fn values_are_decided_by_hand_and_by_name_in_one_save() {
     let services = Scripted::start().await;
-    services.always("list_value_mappings", tier_values());
-    services.always("list_lane_fields", tier_options());
+    services.on("list_value_mappings", |request: wire::ListValueMappingsRequest| {
+        assert!(request.has_namesake);
+        Ok(tier_values())
+    });
     services.on("batch_update_value_mappings", |request: wire::BatchUpdateValueMappingsRequest| {
         assert!(!request.validate_only);
         Ok(wire::BatchUpdateValueMappingsResponse { preview: None, etag: "v2".into(), mapping_version: 8 })
@@ -213,7 +216,6 @@ async fn values_are_decided_by_hand_and_by_name_in_one_save() {
 async fn where_nothing_has_a_namesake_nothing_is_saved() {
     let services = Scripted::start().await;
     services.always("list_value_mappings", wire::ListValueMappingsResponse::default());
-    services.always("list_lane_fields", tier_options());
     let ended = lanesync(&services, &["values", "map", "account", "tier", "--match-same-names", "--json"]).await;
     assert_eq!((ended.code, &ended.json()["decided"], &ended.json()["saved"]), (0, &json!([]), &json!(false)));
     assert!(services.asked::<wire::BatchUpdateValueMappingsRequest>("batch_update_value_mappings").is_empty());
@@ -226,6 +228,19 @@ async fn a_value_is_decided_once_and_at_least_one_is() {
     assert_eq!(lanesync(&services, &["values", "map", "account", "tier"]).await.code, 2);
     let twice = ["values", "map", "account", "tier", "Bronze=smb", "--ignore", "Bronze"];
     assert_eq!(lanesync(&services, &twice).await.code, 2);
+}
+
+#[tokio::test]
+async fn a_list_of_values_follows_its_pages_and_passes_its_filters_on() {
+    let services = Scripted::start().await;
+    services.on("list_value_mappings", |request: wire::ListValueMappingsRequest| {
+        assert_eq!((request.search.as_str(), request.decision()), ("gold", wire::ValueDecision::Open));
+        let next = if request.page_token.is_empty() { "more" } else { "" };
+        Ok(wire::ListValueMappingsResponse { next_page_token: next.into(), ..tier_values() })
+    });
+    let args = ["values", "list", "account", "tier", "--search", "gold", "--decision", "open", "--json"];
+    let listed = lanesync(&services, &args).await;
+    assert_eq!(listed.json()["values"].as_array().map(Vec::len), Some(6), "{}", listed.err);
 }
 
 #[tokio::test]
@@ -242,7 +257,8 @@ async fn unmapped_values_come_with_their_numbers() {
         ..wire::ValueMapping::default()
     };
     let entry = wire::UnmappedValueEntry { kind: RecordKind::Account as i32, field: "tier".into(), value: Some(value) };
-    services.always("list_unmapped_values", wire::ListUnmappedValuesResponse { values: vec![entry] });
+    services
+        .always("list_unmapped_values", wire::ListUnmappedValuesResponse { values: vec![entry], ..Default::default() });
     let ended = lanesync(&services, &["unmapped", "--json"]).await;
     let value = json!({
         "kind": "account", "field": "tier", "id": "u1", "value": "Bronze", "decision": "open", "option": null,

@@ -157,6 +157,8 @@ scripted!(syncs::SyncService {
     estimate_start_dates: extractor::EstimateStartDatesRequest => extractor::EstimateStartDatesResponse;
     refetch_records: extractor::RefetchRecordsRequest => extractor::SyncRun;
     update_schedule: extractor::UpdateScheduleRequest => extractor::Schedule;
+    get_api_budget: extractor::GetApiBudgetRequest => extractor::ApiBudget;
+    update_api_budget: extractor::UpdateApiBudgetRequest => extractor::ApiBudget;
 }
     type WatchSyncStatusStream = Changes;
 
@@ -202,6 +204,7 @@ scripted!(mappings::MappingService {
     list_value_mappings: mapper::ListValueMappingsRequest => mapper::ListValueMappingsResponse;
     batch_update_value_mappings: mapper::BatchUpdateValueMappingsRequest => mapper::BatchUpdateValueMappingsResponse;
     list_unmapped_values: mapper::ListUnmappedValuesRequest => mapper::ListUnmappedValuesResponse;
+    count_unmapped_values: mapper::CountUnmappedValuesRequest => mapper::CountUnmappedValuesResponse;
     get_replay: mapper::GetReplayRequest => mapper::Replay;
     start_replay: mapper::StartReplayRequest => mapper::Replay;
 });

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use contract::auth::v1::{Connection, GetConnectionRequest, GrantState};
 use contract::error::Reason;
-use contract::mapper::v1::ListUnmappedValuesRequest;
+use contract::mapper::v1::CountUnmappedValuesRequest;
 use contract::writer::v1::{Counts, GetCountsRequest};
 use domain::state::{Degradation, Facts, Grant, SyncState, decide};
 use domain::{Plan, WorkspaceId};
@@ -119,7 +119,7 @@ async fn ask_peers(reader: &Reader, workspace: WorkspaceId) -> Told {
         (reader.peers.connections.clone(), reader.peers.writer.clone(), reader.peers.mappings.clone());
     let connection = connections.get_connection(GetConnectionRequest { workspace_id: workspace_id.clone() });
     let counts = writer.get_counts(GetCountsRequest { workspace_id: workspace_id.clone() });
-    let unmapped = mappings.list_unmapped_values(ListUnmappedValuesRequest { workspace_id });
+    let unmapped = mappings.count_unmapped_values(CountUnmappedValuesRequest { workspace_id });
     let (connection, counts, unmapped) = tokio::join!(connection, counts, unmapped);
     let (grant, connection) = match connection.map(tonic::Response::into_inner) {
         Ok(connection) => (grant_of(connection.state), Some(connection)),
@@ -130,10 +130,10 @@ async fn ask_peers(reader: &Reader, workspace: WorkspaceId) -> Told {
         grant,
         connection,
         counts: counts.ok().map(tonic::Response::into_inner),
-        unmapped: unmapped.ok().map(|values| {
-            let values = values.into_inner().values;
-            let first_seen = values.iter().filter_map(|entry| entry.value.as_ref()?.first_seen_time);
-            Unmapped { count: values.len() as u64, oldest: first_seen.min_by_key(|time| (time.seconds, time.nanos)) }
+        unmapped: unmapped.ok().map(|counted| {
+            let counted = counted.into_inner();
+            let count = u64::try_from(counted.count).unwrap_or_default();
+            Unmapped { count, oldest: counted.oldest_first_seen_time }
         }),
     }
 }

@@ -107,6 +107,13 @@ impl MappingService for Api {
         self.0.list_unmapped_values(request.into_inner()).await.map(Response::new)
     }
 
+    async fn count_unmapped_values(
+        &self,
+        request: Request<wire::CountUnmappedValuesRequest>,
+    ) -> Result<Response<wire::CountUnmappedValuesResponse>, Status> {
+        self.0.count_unmapped_values(request.into_inner()).await.map(Response::new)
+    }
+
     async fn get_replay(&self, request: Request<wire::GetReplayRequest>) -> Result<Response<wire::Replay>, Status> {
         let workspace = convert::workspace_id(&request.into_inner().workspace_id)?;
         let mut tx = self.0.snapshot(workspace).await?;

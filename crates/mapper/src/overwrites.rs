@@ -4,21 +4,18 @@
 use std::collections::HashMap;
 
 use contract::common::v1 as common;
-use contract::convert::{self, InvalidField};
+use contract::convert;
 use contract::mapper::v1 as wire;
 use contract::writer::v1::{ListStandingValuesRequest, StandingRecord};
 use domain::{Object, Value, WorkspaceId};
 use tonic::Status;
-use xxhash_rust::xxh3::xxh3_64;
 
 use crate::field_mappings::Proposal;
+use crate::paging::{self, Bound};
 use crate::records::{Held, outcome};
 use crate::rules::Rules;
 use crate::{Mapper, refusal};
 
-/// Rows asked for at once.
-const MOST_ROWS: i32 = 1_000;
-const USUAL_ROWS: i32 = 50;
 /// Examples beside the count.
 const SAMPLES: usize = 20;
 
@@ -44,21 +41,17 @@ impl Mapper {
         request: wire::ListOverwrittenValuesRequest,
     ) -> Result<wire::ListOverwrittenValuesResponse, Status> {
         let (workspace, kind) = (convert::workspace_id(&request.workspace_id)?, convert::kind(request.kind)?);
-        let size = match request.page_size {
-            ..0 => return Err(InvalidField { field: "page_size", problem: "is negative" }.into()),
-            0 => USUAL_ROWS,
-            size => size.min(MOST_ROWS),
-        };
-        let bound = fingerprint(workspace, &request);
+        let size = paging::size(request.page_size)?;
+        let bound = bound(workspace, &request);
         let first = Place { object: kind.objects()[0], after: String::new() };
         let place = match request.page_token.as_str() {
             "" => first,
-            token => read_token(bound, token)?,
+            token => bound.place(token, Place::read)?,
         };
         let proposal = self.proposal(workspace, kind, request.entries).await?;
         let new = proposal.rules();
         let (values, next) = self.overwritten_page(&proposal, &new, &place, size).await?;
-        let next_page_token = next.map(|place| write_token(bound, &place)).unwrap_or_default();
+        let next_page_token = next.map(|place| bound.token(&place.written())).unwrap_or_default();
         Ok(wire::ListOverwrittenValuesResponse { values, next_page_token })
     }
 
@@ -68,7 +61,7 @@ impl Mapper {
         let mut all = Overwritten::default();
         let mut next = Some(Place { object: proposal.kind.objects()[0], after: String::new() });
         while let Some(place) = next {
-            let (values, further) = self.overwritten_page(proposal, &new, &place, MOST_ROWS).await?;
+            let (values, further) = self.overwritten_page(proposal, &new, &place, paging::MOST).await?;
             all.count += i64::try_from(values.len()).unwrap_or(i64::MAX);
             for value in &values {
                 *all.fields.entry(value.field.clone()).or_default() += 1;
@@ -171,26 +164,19 @@ fn compare(new: &Rules, object: Object, row: &StandingRecord, held: &Held, value
     }
 }
 
-fn fingerprint(workspace: WorkspaceId, request: &wire::ListOverwrittenValuesRequest) -> u64 {
+fn bound(workspace: WorkspaceId, request: &wire::ListOverwrittenValuesRequest) -> Bound {
     let entries = request.entries.iter().map(|entry| (entry.lane_field.as_str(), entry.salesforce_field.as_str()));
-    let bound = (workspace.to_string(), request.kind, entries.collect::<Vec<_>>());
-    xxh3_64(format!("{bound:?}").as_bytes())
+    Bound::to(&(workspace.to_string(), request.kind, entries.collect::<Vec<_>>()))
 }
 
-fn write_token(bound: u64, place: &Place) -> String {
-    format!("{bound:016x}.{}.{}", place.object.token(), place.after)
-}
+impl Place {
+    fn written(&self) -> String {
+        format!("{}.{}", self.object.token(), self.after)
+    }
 
-fn read_token(bound: u64, token: &str) -> Result<Place, Status> {
-    let mut parts = token.splitn(3, '.');
-    let is_bound = parts.next() == Some(format!("{bound:016x}").as_str());
-    let object = parts.next().and_then(Object::from_token).filter(|_| is_bound);
-    match (object, parts.next()) {
-        (Some(object), Some(after)) => Ok(Place { object, after: after.to_owned() }),
-        _ => {
-            Err(InvalidField { field: "page_token", problem: "is not from the previous answer to the same arguments" }
-                .into())
-        }
+    fn read(text: &str) -> Option<Self> {
+        let (object, after) = text.split_once('.')?;
+        Some(Self { object: Object::from_token(object)?, after: after.to_owned() })
     }
 }
 
@@ -199,11 +185,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_token_is_good_for_the_same_mapping_only() {
+    fn a_place_is_read_as_it_was_written() {
         let place = Place { object: Object::Lead, after: "00QKd00000AbCdEFGH".to_owned() };
-        let token = write_token(7, &place);
-        assert_eq!(read_token(7, &token).unwrap(), place);
-        assert!(read_token(8, &token).is_err());
-        assert!(read_token(7, "nonsense").is_err());
+        assert_eq!(Place::read(&place.written()), Some(place));
+        assert_eq!(Place::read("nonsense"), None);
     }
 }

@@ -381,22 +381,59 @@ impl ListedValue {
     }
 }
 
-/// Returns every known value of a kind.
+/// Returns the known values of a kind, or of one field of it.
 pub(crate) async fn values(
     conn: &mut PgConnection,
     workspace: WorkspaceId,
     kind: Kind,
+    field: Option<&str>,
 ) -> Result<Vec<ListedValue>, StoreError> {
     let rows = sqlx::query_as!(
         ListedValue,
         r#"
         select field, value, id, label, listed_on, active, records, lead_records, first_seen, last_seen
           from mapper.picklist_value
-         where workspace_id = $1 and kind = $2
+         where workspace_id = $1 and kind = $2 and ($3::text is null or field = $3)
          order by field, value
         "#,
         workspace.0,
         kind.token(),
+        field,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows)
+}
+
+/// Open values of a field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OpenCount {
+    pub(crate) kind: String,
+    pub(crate) field: String,
+    pub(crate) count: i64,
+    /// When the first of them was seen.
+    pub(crate) oldest: Option<chrono::DateTime<chrono::Utc>>,
+}
+
+/// Counts open values per field that has some: the same as [`ListedValue::is_open`], without reading them.
+pub(crate) async fn open_counts(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<Vec<OpenCount>, StoreError> {
+    let rows = sqlx::query_as!(
+        OpenCount,
+        r#"
+        select known.kind, known.field, count(*) as "count!", min(known.first_seen) as oldest
+          from mapper.picklist_value known
+          join mapper.field_mapping mapped using (workspace_id, kind, field)
+         where workspace_id = $1
+           and (known.active or known.records + known.lead_records > 0)
+           and not exists (
+               select from mapper.value_mapping decided
+                where decided.workspace_id = known.workspace_id and decided.kind = known.kind
+                  and decided.field = known.field and decided.value = known.value
+           )
+         group by known.kind, known.field
+         order by known.kind, known.field
+        "#,
+        workspace.0,
     )
     .fetch_all(conn)
     .await?;

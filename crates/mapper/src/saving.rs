@@ -157,7 +157,7 @@ async fn would_open(
     pass: &Pass,
 ) -> Result<BTreeMap<String, i64>, StoreError> {
     let (old, new) = (change.old.kind(change.kind), new.kind(change.kind));
-    let known = registry::values(conn, change.workspace.id, change.kind).await?;
+    let known = registry::values(conn, change.workspace.id, change.kind, None).await?;
     let mut carried: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     let (mut before, mut after) = (BTreeSet::new(), BTreeSet::new());
     for value in &known {

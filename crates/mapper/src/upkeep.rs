@@ -1,6 +1,5 @@
 //! What is looked after without anybody asking: describes, gauges, leftovers.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -114,18 +113,12 @@ impl Mapper {
         let mut tx = self.transaction(workspace.id).await?;
         let Some(known) = store::workspace_for_share(&mut tx, workspace.id).await? else { return Ok(()) };
         let rules = self.rules.at(&mut tx, workspace.id, known.mapping_version).await?;
+        let open = registry::open_counts(&mut tx, workspace.id).await?;
         for kind in Kind::ALL {
-            let rules = rules.kind(kind);
-            let options = rules.fields.iter().filter(|field| field.field_type == FieldType::Option);
-            let mut open: BTreeMap<&str, u64> = options.map(|field| (field.id.as_str(), 0)).collect();
-            for value in registry::values(&mut tx, workspace.id, kind).await? {
-                if value.is_open(rules)
-                    && let Some(count) = open.get_mut(value.field.as_str())
-                {
-                    *count += 1;
-                }
-            }
-            for (field, count) in open {
+            let options = rules.kind(kind).fields.iter().filter(|field| field.field_type == FieldType::Option);
+            for field in options.map(|field| field.id.as_str()) {
+                let found = open.iter().find(|open| open.kind == kind.token() && open.field == field);
+                let count = found.map_or(0, |open| u64::try_from(open.count).unwrap_or_default());
                 metrics::unmapped_values(kind, field, &workspace.id.to_string(), count);
             }
         }

@@ -1,88 +1,27 @@
-//! Value mappings: what becomes of each picklist value, and which are still open.
+//! Value mappings: what becomes of each picklist value.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
 
-use contract::common::v1 as common;
 use contract::convert;
 use contract::mapper::v1 as wire;
-use domain::{FieldType, Kind, Object};
-use mapping::{Decision, FieldOption, KindMapping, suggest_option};
+use domain::FieldType;
+use mapping::{Decision, KindMapping};
 use tonic::Status;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::arr::{Customers, Sums};
-use crate::registry::{self, ListedValue};
 use crate::rules::{self, KindRules};
 use crate::saving::{Change, Rows};
-use crate::store::{self, Workspace};
-use crate::times::to_wire_time;
-use crate::{Mapper, refusal};
+use crate::{Mapper, refusal, store};
 
 /// Decisions taken in one call.
 const MAX_DECISIONS: usize = 1_000;
 /// Salesforce's longest picklist value.
 const MAX_VALUE_CHARS: usize = 255;
 
-type OfField = HashMap<String, Decision>;
+/// Decisions of a field by raw value.
+pub(crate) type OfField = HashMap<String, Decision>;
 
 impl Mapper {
-    pub(crate) async fn list_value_mappings(
-        &self,
-        request: wire::ListValueMappingsRequest,
-    ) -> Result<wire::ListValueMappingsResponse, Status> {
-        let (workspace, kind) = (convert::workspace_id(&request.workspace_id)?, convert::kind(request.kind)?);
-        let mut tx = self.snapshot(workspace).await?;
-        let known = store::workspace(&mut tx, workspace).await?.ok_or_else(refusal::not_found)?;
-        let rules = self.rules.at(&mut tx, workspace, known.mapping_version).await?;
-        let options = option_field(rules.kind(kind), &request.field)?.options.clone();
-        let decisions =
-            rules::load_decisions(&mut tx, workspace, kind).await?.remove(&request.field).unwrap_or_default();
-        let behind = self.behind(&mut tx, &known, kind, &rules).await?;
-        let values = registry::values(&mut tx, workspace, kind).await?;
-        let is_of_interest =
-            |value: &ListedValue| value.active || value.total() > 0 || decisions.contains_key(&value.value);
-        let mut values: Vec<wire::ValueMapping> = values
-            .into_iter()
-            .filter(|value| value.field == request.field && is_of_interest(value))
-            .map(|value| to_wire(kind, value, &decisions, &behind, &options))
-            .collect();
-        values.sort_by_key(|value| (value.decision() != wire::ValueDecision::Open, -value.record_count));
-        Ok(wire::ListValueMappingsResponse { values, etag: etag(&decisions) })
-    }
-
-    pub(crate) async fn list_unmapped_values(
-        &self,
-        request: wire::ListUnmappedValuesRequest,
-    ) -> Result<wire::ListUnmappedValuesResponse, Status> {
-        let workspace = convert::workspace_id(&request.workspace_id)?;
-        let mut tx = self.snapshot(workspace).await?;
-        let known = store::workspace(&mut tx, workspace).await?.ok_or_else(refusal::not_found)?;
-        let rules = self.rules.at(&mut tx, workspace, known.mapping_version).await?;
-        let mut entries = Vec::new();
-        for kind in Kind::ALL {
-            let open: Vec<ListedValue> = registry::values(&mut tx, workspace, kind)
-                .await?
-                .into_iter()
-                .filter(|value| value.is_open(rules.kind(kind)))
-                .collect();
-            if open.is_empty() {
-                continue;
-            }
-            let behind = self.behind(&mut tx, &known, kind, &rules).await?;
-            entries.extend(open.into_iter().map(|value| {
-                let options = rules.kind(kind).field(&value.field).map(|field| field.options.as_slice());
-                wire::UnmappedValueEntry {
-                    kind: common::RecordKind::from(kind).into(),
-                    field: value.field.clone(),
-                    value: Some(to_wire(kind, value, &OfField::new(), &behind, options.unwrap_or_default())),
-                }
-            }));
-        }
-        entries.sort_by_key(|entry| -entry.value.as_ref().map_or(0, |value| value.record_count));
-        Ok(wire::ListUnmappedValuesResponse { values: entries })
-    }
-
     pub(crate) async fn batch_update_value_mappings(
         &self,
         request: wire::BatchUpdateValueMappingsRequest,
@@ -139,23 +78,9 @@ impl Mapper {
         self.tell_writer(workspace).await;
         Ok(wire::BatchUpdateValueMappingsResponse { preview: Some(preview), etag: after, mapping_version: new.version })
     }
-
-    /// Returns what stands behind the values of a kind.
-    async fn behind(
-        &self,
-        conn: &mut sqlx::PgConnection,
-        workspace: &Workspace,
-        kind: Kind,
-        rules: &rules::Rules,
-    ) -> Result<Behind, Status> {
-        Ok(match kind {
-            Kind::Account => Behind::Accounts(self.arr_by_value(conn, workspace.id, workspace.epoch, rules).await?),
-            Kind::Contact => Behind::People(self.customers_by_value(conn, workspace.id, workspace.epoch, rules).await?),
-        })
-    }
 }
 
-fn option_field<'r>(rules: &'r KindRules, field: &str) -> Result<&'r mapping::LaneField, Status> {
+pub(crate) fn option_field<'r>(rules: &'r KindRules, field: &str) -> Result<&'r mapping::LaneField, Status> {
     rules.field(field).filter(|field| field.field_type == FieldType::Option).ok_or_else(|| {
         let violation = refusal::violation(field, "mapping_target_unknown", "Lane has no such option field");
         refusal::value_mapping_invalid(vec![violation])
@@ -219,7 +144,7 @@ fn with_decisions(rules: &KindRules, field: &str, of_field: &OfField) -> KindRul
 }
 
 /// Changes with every decision of a field, and only with them.
-fn etag(of_field: &OfField) -> String {
+pub(crate) fn etag(of_field: &OfField) -> String {
     let sorted: BTreeMap<&str, Option<&str>> = of_field
         .iter()
         .map(|(value, decision)| match decision {
@@ -228,65 +153,4 @@ fn etag(of_field: &OfField) -> String {
         })
         .collect();
     format!("{:016x}", xxh3_64(format!("{sorted:?}").as_bytes()))
-}
-
-/// What stands behind the values of a kind, besides the records that carry them.
-enum Behind {
-    /// The revenue of accounts: an account is a customer itself.
-    Accounts(Arc<Sums>),
-    /// The customers of people.
-    People(Arc<Customers>),
-}
-
-fn to_wire(
-    kind: Kind,
-    value: ListedValue,
-    decisions: &OfField,
-    behind: &Behind,
-    options: &[FieldOption],
-) -> wire::ValueMapping {
-    let (decision, option) = match decisions.get(&value.value) {
-        Some(Decision::Map(option)) => (wire::ValueDecision::Map, option.clone()),
-        Some(Decision::Ignore) => (wire::ValueDecision::Ignore, String::new()),
-        None => (wire::ValueDecision::Open, String::new()),
-    };
-    let is_origin = |object: &Object| {
-        let carried = match object {
-            Object::Lead => value.lead_records,
-            Object::Account | Object::Contact => value.records,
-        };
-        value.listed_on.iter().any(|token| token == object.token()) || carried > 0
-    };
-    let key = (value.field.clone(), value.value.clone());
-    let (arr, customer_count) = match behind {
-        Behind::Accounts(sums) => (sums.get(&key), value.total()),
-        Behind::People(customers) => (None, customers.get(&key).copied().unwrap_or_default()),
-    };
-    let suggested = suggest_option(&value.value, &value.label, options);
-    wire::ValueMapping {
-        id: value.id.to_string(),
-        decision: decision.into(),
-        option,
-        origins: kind
-            .objects()
-            .iter()
-            .filter(|object| is_origin(object))
-            .map(|object| common::SalesforceObject::from(*object).into())
-            .collect(),
-        active: value.active,
-        record_count: value.total(),
-        first_seen_time: value.first_seen.map(to_wire_time),
-        last_seen_time: value.last_seen.map(to_wire_time),
-        arr: arr
-            .into_iter()
-            .flatten()
-            .map(|(currency, amount)| common::Money { amount: amount.to_string(), currency_code: currency.clone() })
-            .collect(),
-        lead_record_count: value.lead_records,
-        never_used: value.total() == 0 && value.last_seen.is_none(),
-        suggested_option: suggested.map(|option| option.key.clone()).unwrap_or_default(),
-        customer_count,
-        label: value.label,
-        value: value.value,
-    }
 }

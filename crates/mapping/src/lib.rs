@@ -29,4 +29,4 @@ pub use fit::{Fit, fit};
 pub use image::raw;
 pub use path::{FieldPath, InvalidFieldPath};
 pub use schema::{ObjectSchema, PicklistValue, SourceField, SourceType};
-pub use suggest::{Suggestion, suggest_fields, suggest_option};
+pub use suggest::{Namesakes, Suggestion, suggest_fields};

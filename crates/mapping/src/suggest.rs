@@ -1,5 +1,7 @@
 //! Suggestions for a new connection. They change nothing: a person takes or leaves them.
 
+use std::collections::HashMap;
+
 use domain::{FieldId, Kind};
 
 use crate::definition::{FieldOption, LaneField};
@@ -176,14 +178,32 @@ fn same_name(target: &LaneField, candidates: &[&SourceField]) -> Option<(String,
     Some((field.path.clone(), format!("has the same name as \"{}\"", target.display_name)))
 }
 
-/// Returns the option whose name or key says the same as a picklist value or its label, but for case, spaces and marks.
-#[must_use]
-pub fn suggest_option<'o>(value: &str, label: &str, options: &'o [FieldOption]) -> Option<&'o FieldOption> {
-    let says = |option: &FieldOption, text: &str| {
-        let text = folded(text);
-        !text.is_empty() && (folded(&option.display_name) == text || folded(&option.key) == text)
-    };
-    options.iter().find(|option| says(option, value)).or_else(|| options.iter().find(|option| says(option, label)))
+/// The options of a field by what people call them: who is called the same, but for case, spaces and marks.
+#[derive(Clone, Debug)]
+pub struct Namesakes<'o>(HashMap<String, &'o FieldOption>);
+
+impl<'o> Namesakes<'o> {
+    /// Folds the names and keys of options once; of several with the same name the first is meant.
+    #[must_use]
+    pub fn of(options: &'o [FieldOption]) -> Self {
+        let mut named = HashMap::new();
+        for option in options {
+            for name in [&option.display_name, &option.key] {
+                let name = folded(name);
+                if !name.is_empty() {
+                    named.entry(name).or_insert(option);
+                }
+            }
+        }
+        Self(named)
+    }
+
+    /// Returns the option that a picklist value is called like, or else its label.
+    #[must_use]
+    pub fn find(&self, value: &str, label: &str) -> Option<&'o FieldOption> {
+        let called = |text: &str| self.0.get(&folded(text)).copied();
+        called(value).or_else(|| if label == value { None } else { called(label) })
+    }
 }
 
 fn folded(text: &str) -> String {

@@ -27,6 +27,9 @@ const GLANCE: Duration = Duration::from_millis(100);
 /// A call that takes longer than this is a failure of the stack.
 const CALL_LIMIT: Duration = Duration::from_secs(180);
 
+/// Entries of a list that are asked for at once.
+const PAGE: i32 = 1_000;
+
 /// The option fields of Lane: kind and field.
 pub const OPTION_FIELDS: [(RecordKind, &str); 4] = [
     (RecordKind::Account, "tier"),
@@ -210,12 +213,23 @@ impl Lane {
     /// # Errors
     /// The call fails.
     pub async fn values(&self, workspace: &str, kind: RecordKind, field: &str) -> anyhow::Result<Vec<ValueMapping>> {
-        let request = mapper::ListValueMappingsRequest {
+        let mut request = mapper::ListValueMappingsRequest {
             workspace_id: workspace.to_owned(),
             kind: kind.into(),
             field: field.to_owned(),
+            page_size: PAGE,
+            ..Default::default()
         };
-        Ok(self.mappings().list_value_mappings(request).await.context("listing values")?.into_inner().values)
+        let mut values = Vec::new();
+        loop {
+            let page = self.mappings().list_value_mappings(request.clone()).await.context("listing values")?;
+            let page = page.into_inner();
+            values.extend(page.values);
+            request.page_token = page.next_page_token;
+            if request.page_token.is_empty() {
+                return Ok(values);
+            }
+        }
     }
 
     /// Maps values that are called like an option, in whatever case and spacing, and returns how many.
@@ -373,8 +387,22 @@ impl Lane {
     /// # Errors
     /// The call fails.
     pub async fn unmapped(&self, workspace: &str) -> anyhow::Result<Vec<mapper::UnmappedValueEntry>> {
-        let request = mapper::ListUnmappedValuesRequest { workspace_id: workspace.to_owned() };
-        Ok(self.mappings().list_unmapped_values(request).await.context("listing unmapped values")?.into_inner().values)
+        let mut request = mapper::ListUnmappedValuesRequest {
+            workspace_id: workspace.to_owned(),
+            page_size: PAGE,
+            page_token: String::new(),
+        };
+        let mut values = Vec::new();
+        loop {
+            let page =
+                self.mappings().list_unmapped_values(request.clone()).await.context("listing unmapped values")?;
+            let page = page.into_inner();
+            values.extend(page.values);
+            request.page_token = page.next_page_token;
+            if request.page_token.is_empty() {
+                return Ok(values);
+            }
+        }
     }
 }
 

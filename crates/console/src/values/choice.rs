@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use contract::mapper::v1::{ValueDecision, ValueMapping};
 
+use super::list::Chosen;
 use super::look::Look;
 
 /// Decisions that the mapper takes in one call.
@@ -134,26 +135,30 @@ impl Choice {
         self.ticked.contains(&value.id)
     }
 
+    /// Returns the ids of rows that were ticked or changed.
+    pub(super) fn named(&self) -> Vec<String> {
+        self.ticked.iter().chain(self.changed.keys().filter(|id| !self.ticked.contains(*id))).cloned().collect()
+    }
+
     /// Returns what the person chose for a value's own row.
     pub(super) fn row(&self, value: &ValueMapping) -> Option<Target> {
         self.changed.get(&value.id).map(|token| Target::of_token(token))
     }
 
     /// Returns what is to be saved: rows as they were changed, and what is chosen for ticked ones over that.
-    pub(super) fn decisions(&self, values: &[ValueMapping]) -> Result<Vec<ValueMapping>, Fault> {
+    pub(super) fn decisions(&self, chosen: &Chosen) -> Result<Vec<ValueMapping>, Fault> {
         let has_ticks = self.takes_all || !self.ticked.is_empty();
         let bulk = match (&self.bulk, has_ticks) {
             (Some(_), false) => return Err(Fault::NoTicks),
             (None, true) if self.changed.is_empty() => return Err(Fault::NoTarget),
             (bulk, _) => bulk.as_deref().map(Target::of_token),
         };
-        let wanted = |value: &ValueMapping| {
-            let is_taken = self.is_ticked(value) || (self.takes_all && self.look.holds(value));
-            bulk.clone().filter(|_| is_taken).or_else(|| self.row(value))
-        };
-        let decided = values.iter().filter_map(|value| {
-            let target = wanted(value).filter(|target| *target != Target::of(value))?;
-            Some(decision(value, &target))
+        let found: BTreeSet<&str> = chosen.found.iter().map(|value| value.id.as_str()).collect();
+        let named = chosen.named.iter().filter(|value| !found.contains(value.id.as_str()));
+        let taken = chosen.found.iter().map(|value| (value, true));
+        let decided = taken.chain(named.map(|value| (value, self.is_ticked(value)))).filter_map(|(value, is_taken)| {
+            let target = bulk.clone().filter(|_| is_taken).or_else(|| self.row(value));
+            Some(decision(value, &target.filter(|target| *target != Target::of(value))?))
         });
         let decided: Vec<_> = decided.collect();
         match decided.len() {
@@ -188,8 +193,15 @@ mod tests {
         Choice::read(&pairs)
     }
 
+    /// The rows on the page; every value is one that the search finds.
+    fn shown(choice: &Choice, values: &[ValueMapping]) -> Chosen {
+        let ids = choice.named();
+        let named = values.iter().filter(|value| ids.contains(&value.id)).cloned().collect();
+        Chosen { named, found: if choice.takes_all { values.to_vec() } else { Vec::new() } }
+    }
+
     fn told(choice: &Choice, values: &[ValueMapping]) -> Vec<(String, Target)> {
-        let decided = choice.decisions(values).unwrap();
+        let decided = choice.decisions(&shown(choice, values)).unwrap();
         decided.iter().map(|value| (value.value.clone(), Target::of(value))).collect()
     }
 
@@ -201,7 +213,8 @@ mod tests {
         assert_eq!(told(&choice, &values), [("Gold".to_owned(), Target::Option("enterprise".into()))]);
         let choice = form(&[("to-1", ""), ("was-1", ""), ("to-2", "-"), ("was-2", "smb")]);
         assert_eq!(told(&choice, &values), [("Silver".to_owned(), Target::Ignore)]);
-        assert_eq!(form(&[("to-1", ""), ("was-1", "")]).decisions(&values), Err(Fault::Nothing));
+        let choice = form(&[("to-1", ""), ("was-1", "")]);
+        assert_eq!((choice.named(), choice.decisions(&shown(&choice, &values))), (Vec::new(), Err(Fault::Nothing)));
     }
 
     #[test]
@@ -216,8 +229,8 @@ mod tests {
             told(&choice, &values),
             [("Gold".to_owned(), Target::Ignore), ("Silver".to_owned(), Target::Ignore)]
         );
-        let choice = form(&[("all", "1"), ("bulk", "smb"), ("q", "gold"), ("show", "open")]);
-        assert_eq!(told(&choice, &values).len(), 2, "found on whatever page");
+        let choice = form(&[("all", "1"), ("bulk", "smb"), ("to-1", "-"), ("was-1", "")]);
+        assert_eq!(told(&choice, &values).len(), 2, "found on whatever page, each once; the third is so already");
         let choice = form(&[("pick", "3"), ("bulk", "")]);
         assert_eq!(told(&choice, &values), [("Silver".to_owned(), Target::Open)], "reopened");
     }
@@ -225,10 +238,14 @@ mod tests {
     #[test]
     fn what_is_missing_is_said() {
         let values = [value("1", "Gold", Target::Open)];
-        assert_eq!(form(&[("pick", "1"), ("bulk", "none")]).decisions(&values), Err(Fault::NoTarget));
-        assert_eq!(form(&[("bulk", "smb")]).decisions(&values), Err(Fault::NoTicks));
-        assert_eq!(form(&[]).decisions(&values), Err(Fault::Nothing));
+        let fault = |pairs: &[(&str, &str)], values: &[ValueMapping]| {
+            let choice = form(pairs);
+            choice.decisions(&shown(&choice, values)).unwrap_err()
+        };
+        assert_eq!(fault(&[("pick", "1"), ("bulk", "none")], &values), Fault::NoTarget);
+        assert_eq!(fault(&[("bulk", "smb")], &values), Fault::NoTicks);
+        assert_eq!(fault(&[], &values), Fault::Nothing);
         let many: Vec<_> = (0..1_001).map(|at| value(&at.to_string(), &format!("v{at}"), Target::Open)).collect();
-        assert_eq!(form(&[("all", "1"), ("bulk", "-")]).decisions(&many), Err(Fault::TooMany));
+        assert_eq!(fault(&[("all", "1"), ("bulk", "-")], &many), Fault::TooMany);
     }
 }

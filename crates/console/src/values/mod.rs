@@ -2,6 +2,7 @@
 
 mod checked;
 mod choice;
+mod list;
 mod look;
 mod options;
 mod replay;
@@ -19,14 +20,15 @@ use axum::routing::{get, post};
 use contract::common::v1::{FieldType, RecordKind};
 use contract::error::Reason;
 use contract::mapper::v1::{
-    FieldMapping, GetFieldMappingRequest, GetReplayRequest, LaneField, ListLaneFieldsRequest,
-    ListUnmappedValuesRequest, ListUnmappedValuesResponse, ListValueMappingsRequest, ListValueMappingsResponse, Replay,
+    CountUnmappedValuesRequest, CountUnmappedValuesResponse, FieldMapping, GetFieldMappingRequest, GetReplayRequest,
+    LaneField, ListLaneFieldsRequest, Replay,
 };
 
 use crate::gate::{Gate, gate};
 use crate::peers::{Answer, PAGE, Party, ask};
 use crate::web::{App, Frame, Ground, Notice, Outcome, ROOT, Tab, Visit, page};
 
+use list::Listed;
 use look::Look;
 use view::{Typed, ValuesPage};
 
@@ -92,8 +94,8 @@ struct GroupAnswers {
     group: Group,
     /// Lane's option fields.
     fields: Vec<LaneField>,
-    /// The values of the field that is looked at; `None` when the group has no such field.
-    values: Option<Answer<ListValueMappingsResponse>>,
+    /// The values of the field that are looked at; `None` when the group has no such field.
+    values: Option<Answer<Listed>>,
     mapping: Answer<FieldMapping>,
 }
 
@@ -102,20 +104,20 @@ struct GroupAnswers {
 struct Answers {
     groups: [GroupAnswers; 2],
     /// Open values of all fields; for the numbers on the tabs.
-    open: Answer<ListUnmappedValuesResponse>,
+    open: Answer<CountUnmappedValuesResponse>,
     replay: Answer<Replay>,
 }
 
 impl Answers {
     /// Asks everything about a field at once.
-    async fn of(visit: &Visit, field: &str) -> Answer<Self> {
+    async fn of(visit: &Visit, field: &str, look: &Look) -> Answer<Self> {
         let workspace_id = visit.workspace();
         let (mut all, mut replays) = (visit.peers().mappings(), visit.peers().mappings());
-        let open = all.list_unmapped_values(ListUnmappedValuesRequest { workspace_id: workspace_id.clone() });
+        let open = all.count_unmapped_values(CountUnmappedValuesRequest { workspace_id: workspace_id.clone() });
         let replay = replays.get_replay(GetReplayRequest { workspace_id });
         let (accounts, people, open, replay) = tokio::join!(
-            Box::pin(GroupAnswers::of(visit, Group::Accounts, field)),
-            Box::pin(GroupAnswers::of(visit, Group::People, field)),
+            Box::pin(GroupAnswers::of(visit, Group::Accounts, field, look)),
+            Box::pin(GroupAnswers::of(visit, Group::People, field, look)),
             ask(Party::Mapper, PAGE, open),
             ask(Party::Mapper, PAGE, replay),
         );
@@ -124,20 +126,15 @@ impl Answers {
 }
 
 impl GroupAnswers {
-    async fn of(visit: &Visit, group: Group, field: &str) -> Answer<Self> {
+    async fn of(visit: &Visit, group: Group, field: &str, look: &Look) -> Answer<Self> {
         let (workspace_id, kind) = (visit.workspace(), group.kind().into());
         let clients = || visit.peers().mappings();
-        let (mut fields, mut values, mut mapping) = (clients(), clients(), clients());
+        let (mut fields, mut mapping) = (clients(), clients());
         let fields = fields.list_lane_fields(ListLaneFieldsRequest { workspace_id: workspace_id.clone(), kind });
-        let values = values.list_value_mappings(ListValueMappingsRequest {
-            workspace_id: workspace_id.clone(),
-            kind,
-            field: field.to_owned(),
-        });
         let mapping = mapping.get_field_mapping(GetFieldMappingRequest { workspace_id, kind });
         let (fields, values, mapping) = tokio::join!(
             ask(Party::Mapper, PAGE, fields),
-            ask(Party::Mapper, PAGE, values),
+            list::page(visit, group, field, look),
             ask(Party::Mapper, PAGE, mapping),
         );
         let mut fields = fields?.fields;
@@ -182,7 +179,7 @@ async fn back(Path((field, _)): Path<(String, String)>) -> Redirect {
 
 /// Shows the values of a field, with what was typed if it could not be saved or is only checked.
 async fn render(visit: &Visit, status: StatusCode, field: &str, look: &Look, typed: Option<&Typed>) -> Outcome {
-    let (ground, answers) = tokio::join!(Ground::of(visit), Answers::of(visit, field));
+    let (ground, answers) = tokio::join!(Ground::of(visit), Answers::of(visit, field, look));
     let mut frame = Frame::new(visit, &ground, Some(Tab::Values), "Values");
     let gate = gate(&ground);
     if let Some(gate) = gate.as_ref().filter(|gate| gate.is_shut) {

@@ -8,10 +8,10 @@ use axum::extract::Path;
 use axum::http::StatusCode;
 use contract::common::v1::FieldType;
 use contract::error::Reason;
-use contract::mapper::v1::{FieldOption, LaneField, ListLaneFieldsRequest, UpdateOptionsRequest, ValueDecision};
+use contract::mapper::v1::{FieldOption, LaneField, ListLaneFieldsRequest, UpdateOptionsRequest};
 
 use super::look::Look;
-use super::{Group, save};
+use super::{Group, list};
 use crate::peers::{ACTION, Answer, PAGE, Party, ask};
 use crate::session::hash;
 use crate::trouble::Trouble;
@@ -176,17 +176,17 @@ fn explained(trouble: Trouble) -> Trouble {
 }
 
 async fn render(visit: &Visit, group: Group, field: &str, refused: Option<(Trouble, Wish)>) -> Outcome {
-    let (ground, known, values) =
-        tokio::join!(Ground::of(visit), option_field(visit, group, field), save::list(visit, group, field));
+    let (ground, known, values) = tokio::join!(
+        Ground::of(visit),
+        option_field(visit, group, field),
+        Box::pin(list::by_option(visit, group, field))
+    );
     let known = known.map_err(|trouble| visit.refuse(&trouble))?.ok_or_else(|| visit.refuse_missing())?;
-    let values = values.map(|listed| listed.values).unwrap_or_default();
+    let values = values.unwrap_or_default();
     let (trouble, wish) = refused.map_or((None, Wish::default()), |(trouble, wish)| (Some(trouble), wish));
     let status = trouble.as_ref().map_or(StatusCode::OK, Trouble::status);
     let entry = |option: &FieldOption| {
-        let is_it = |value: &&contract::mapper::v1::ValueMapping| {
-            value.decision() == ValueDecision::Map && value.option == option.key
-        };
-        let in_use = i64::try_from(values.iter().filter(is_it).count()).unwrap_or(i64::MAX);
+        let in_use = values.get(&option.key).copied().unwrap_or_default();
         Entry {
             key: option.key.clone(),
             name: wish.names.get(&option.key).unwrap_or(&option.display_name).clone(),

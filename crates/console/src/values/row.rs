@@ -1,13 +1,9 @@
 //! One value: what is known of it, what it becomes, what it could become.
 
-use std::cmp::Reverse;
-
 use contract::mapper::v1::{FieldOption, ValueDecision, ValueMapping};
 use jiff::Timestamp;
-use rust_decimal::Decimal;
 
 use super::choice::{Choice, Target};
-use super::look::Show;
 use crate::moment::Moment;
 use crate::words::{count, money, record};
 
@@ -50,12 +46,6 @@ pub(super) struct Offer {
 /// Whether an open value is called like an option.
 pub(super) fn is_namesake(value: &ValueMapping) -> bool {
     value.decision() == ValueDecision::Open && !value.suggested_option.is_empty()
-}
-
-/// Open ones first, then by revenue, by customers, by records. Currencies are not converted, here as anywhere.
-pub(super) fn order(value: &ValueMapping) -> (bool, Reverse<(Decimal, i64, i64)>, String) {
-    let arr = value.arr.iter().filter_map(|money| money.amount.parse::<Decimal>().ok()).max().unwrap_or_default();
-    (!Show::Open.holds(value), Reverse((arr, value.customer_count, value.record_count)), value.value.clone())
 }
 
 /// Returns what people call what a value becomes.

@@ -14,7 +14,7 @@ use super::choice::{Choice, Target, decision};
 use super::look::Look;
 use super::options::option_field;
 use super::row::is_namesake;
-use super::{Group, save};
+use super::{Group, list, save};
 use crate::peers::Answer;
 use crate::trouble::Trouble;
 use crate::web::{Frame, Ground, Notice, Outcome, ROOT, Tab, Visit, page, see};
@@ -78,9 +78,11 @@ fn ticked(pairs: &[(String, String)]) -> BTreeSet<String> {
 }
 
 async fn apply(visit: &Visit, group: Group, field: &str, pairs: &[(String, String)]) -> Answer<save::Applied> {
-    let known = save::list(visit, group, field).await?;
     let ticked = ticked(pairs);
-    let decisions = decisions(known.values.iter().filter(|value| ticked.contains(&value.id)));
+    let decisions = match ticked.is_empty() {
+        true => Vec::new(),
+        false => decisions(list::namesakes(visit, group, field, ticked, AT_ONCE).await?.values.iter()),
+    };
     if decisions.is_empty() {
         let title = "No value is ticked that has a namesake";
         return Err(Trouble::new(Reason::ArgumentInvalid, title, "Nothing was saved.").advise("Tick at least one."));
@@ -92,14 +94,13 @@ async fn apply(visit: &Visit, group: Group, field: &str, pairs: &[(String, Strin
 fn decisions<'v>(values: impl Iterator<Item = &'v ValueMapping>) -> Vec<ValueMapping> {
     values
         .filter(|value| is_namesake(value))
-        .take(AT_ONCE)
         .map(|value| decision(value, &Target::Option(value.suggested_option.clone())))
         .collect()
 }
 
 async fn render(visit: &Visit, group: Group, field: &str, refused: Option<(Trouble, BTreeSet<String>)>) -> Outcome {
-    let (ground, options, known) =
-        tokio::join!(Ground::of(visit), option_field(visit, group, field), save::list(visit, group, field));
+    let namesakes = Box::pin(list::namesakes(visit, group, field, BTreeSet::new(), AT_ONCE));
+    let (ground, options, known) = tokio::join!(Ground::of(visit), option_field(visit, group, field), namesakes);
     let options = options.map_err(|trouble| visit.refuse(&trouble))?.ok_or_else(|| visit.refuse_missing())?;
     let known = known.map_err(|trouble| visit.refuse(&trouble))?;
     let proposed = decisions(known.values.iter());
@@ -122,6 +123,7 @@ fn view(
     refused: Option<(Trouble, BTreeSet<String>)>,
 ) -> SameNamesPage {
     let namesakes: Vec<_> = known.values.iter().filter(|value| is_namesake(value)).collect();
+    let shown = i64::try_from(namesakes.len()).unwrap_or(i64::MAX);
     let option_name = |key: &str| {
         let option = field.options.iter().find(|option| option.key == key);
         option.map_or_else(|| key.to_owned(), |option| option.display_name.clone())
@@ -134,15 +136,14 @@ fn view(
         records: number(value.record_count),
         is_ticked: refused.as_ref().is_none_or(|(_, ticked)| ticked.contains(&value.id)),
     };
-    let more = namesakes.len().saturating_sub(AT_ONCE);
     SameNamesPage {
         title: field.display_name.clone(),
         group: group.title(),
         back: Look::default().href(&field.id),
         action: format!("{ROOT}/values/{}/{}/same-names", field.id, group.token()),
-        pairs: namesakes.iter().take(AT_ONCE).map(pair).collect(),
-        more: match i64::try_from(more).unwrap_or(i64::MAX) {
-            0 => String::new(),
+        pairs: namesakes.iter().map(pair).collect(),
+        more: match known.total_size - shown {
+            ..=0 => String::new(),
             more => format!("{} more follow when these are saved.", count(more, "value", "values")),
         },
         etag: known.etag.clone(),
@@ -179,11 +180,12 @@ mod tests {
             value("2", ValueDecision::Ignore, "mid_market"),
             value("3", ValueDecision::Open, ""),
         ];
-        let known = ListValueMappingsResponse { values, etag: "e".into() };
+        let known = ListValueMappingsResponse { values, etag: "e".into(), total_size: 3, ..Default::default() };
         let page = view(Group::Accounts, &field, &known, None);
         assert_eq!(page.pairs.len(), 1);
         assert_eq!((page.pairs[0].option.as_str(), page.pairs[0].records.as_str()), ("Mid-Market", "1,200"));
-        assert!(page.pairs[0].is_ticked && page.more.is_empty());
+        assert!(page.pairs[0].is_ticked);
+        assert_eq!(page.more, "2 values more follow when these are saved.", "as many as the mapper holds besides");
         let decided = decisions(known.values.iter());
         assert_eq!(decided.len(), 1);
         assert_eq!((decided[0].decision(), decided[0].option.as_str()), (ValueDecision::Map, "mid_market"));

@@ -5,14 +5,13 @@ use axum::extract::Path;
 use axum::http::StatusCode;
 use contract::error::Reason;
 use contract::mapper::v1::{
-    BatchUpdateValueMappingsRequest, BatchUpdateValueMappingsResponse, ListValueMappingsRequest,
-    ListValueMappingsResponse, MappingPreview, ValueMapping,
+    BatchUpdateValueMappingsRequest, BatchUpdateValueMappingsResponse, MappingPreview, ValueMapping,
 };
 
 use super::choice::Choice;
 use super::look::Look;
 use super::view::Typed;
-use super::{Group, render};
+use super::{Group, list, render};
 use crate::peers::{ACTION, Answer, Party, ask};
 use crate::trouble::Trouble;
 use crate::web::{Notice, Outcome, Visit, see};
@@ -57,22 +56,9 @@ impl Applied {
 }
 
 async fn apply(visit: &Visit, group: Group, field: &str, choice: &Choice) -> Answer<Applied> {
-    let known = list(visit, group, field).await?;
-    let decisions = choice.decisions(&known.values).map_err(|fault| {
-        let (title, advice) = fault.words();
-        Trouble::new(Reason::ArgumentInvalid, title, "Nothing was saved.").advise(advice)
-    })?;
+    let chosen = list::chosen(visit, group, field, choice).await?;
+    let decisions = choice.decisions(&chosen)?;
     decide(visit, group, field, decisions, &choice.etag, choice.checks).await
-}
-
-/// Asks for the values of a field.
-pub(super) async fn list(visit: &Visit, group: Group, field: &str) -> Answer<ListValueMappingsResponse> {
-    let request = ListValueMappingsRequest {
-        workspace_id: visit.workspace(),
-        kind: group.kind().into(),
-        field: field.to_owned(),
-    };
-    ask(Party::Mapper, ACTION, visit.peers().mappings().list_value_mappings(request)).await
 }
 
 /// Saves decisions, or says what they would do.

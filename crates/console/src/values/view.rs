@@ -2,21 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use contract::mapper::v1::{FieldOption, MappingPreview, ValueMapping};
+use contract::mapper::v1::{FieldOption, MappingPreview};
 use jiff::Timestamp;
 
 use super::checked::{Checked, checked};
 use super::choice::{AT_ONCE, Choice};
+use super::list::PAGE_SIZE;
 use super::look::{Look, Show};
 use super::replay::Progress;
-use super::row::{Row, is_namesake, order, row};
+use super::row::{Row, row};
 use super::{Answers, Group, GroupAnswers, mapping_row};
 use crate::trouble::Trouble;
 use crate::web::ROOT;
 use crate::words::{count, number};
-
-/// Values of a group on one page.
-const PAGE_SIZE: usize = 50;
 
 /// A form that could not be saved, or that is only checked.
 #[derive(Clone, Debug)]
@@ -105,16 +103,19 @@ pub(super) fn view(
 ) -> Option<ValuesPage> {
     let known = answers.groups.iter().find_map(|group| group.field(field))?;
     let held = || answers.groups.iter().filter_map(|group| group.values.as_ref()?.as_ref().ok());
-    let all = || held().flat_map(|listed| &listed.values);
-    let found: Vec<&ValueMapping> = all().filter(|value| look.finds(value)).collect();
+    let found = |show: Show| -> i64 {
+        held().filter_map(|listed| listed.answer.found.as_ref()).map(|counts| show.count(counts)).sum()
+    };
     let filters = Show::ALL.map(|show| Filter {
         label: show.label(),
         href: look.showing(show).href(field),
-        count: number(as_number(found.iter().filter(|value| show.holds(value)).count())),
+        count: number(found(show)),
         is_here: look.show() == show,
     });
-    let open = all().filter(|value| Show::Open.holds(value)).count();
-    let decided = as_number(all().count() - open);
+    let all = |show: Show| -> i64 {
+        held().filter_map(|listed| listed.answer.all.as_ref()).map(|counts| show.count(counts)).sum()
+    };
+    let (total, open) = (all(Show::All), all(Show::Open));
     let said = said(look);
     let replay = answers.replay.as_ref().ok().and_then(Progress::of);
     Some(ValuesPage {
@@ -126,7 +127,7 @@ pub(super) fn view(
         q: look.q.clone(),
         clear: Look { show: look.show.clone(), ..Look::default() }.href(field),
         sections: answers.groups.iter().filter_map(|group| section(group, field, look, typed, now)).collect(),
-        decided: format!("{} of {} decided", number(decided), count(as_number(all().count()), "value", "values")),
+        decided: format!("{} of {} decided", number(total - open), count(total, "value", "values")),
         replay: replay.filter(|replay| replay.is_live || !said.is_empty()),
         said,
     })
@@ -158,11 +159,11 @@ fn tabs(answers: &Answers, here: &str) -> Vec<FieldTab> {
     for field in answers.groups.iter().flat_map(|group| &group.fields) {
         titles.entry((place(&field.id), &field.id)).or_insert(&field.display_name);
     }
-    let open = answers.open.as_ref().map(|open| open.values.as_slice()).unwrap_or_default();
+    let open = answers.open.as_ref().map(|open| open.fields.as_slice()).unwrap_or_default();
     let tab = |((_, id), title): (&(usize, &str), &&str)| FieldTab {
         title: (*title).to_owned(),
         href: Look::default().href(id),
-        open: as_number(open.iter().filter(|value| value.field == *id).count()),
+        open: open.iter().filter(|open| open.field == *id).map(|open| open.count).sum(),
         is_here: *id == here,
     };
     titles.iter().map(tab).collect()
@@ -171,44 +172,36 @@ fn tabs(answers: &Answers, here: &str) -> Vec<FieldTab> {
 fn section(answers: &GroupAnswers, field: &str, look: &Look, typed: Option<&Typed>, now: Timestamp) -> Option<Section> {
     let (group, known) = (answers.group, answers.field(field)?);
     let listed = answers.values.as_ref()?;
-    let values = listed.as_ref().map(|listed| listed.values.as_slice()).unwrap_or_default();
+    let trouble = listed.as_ref().err().cloned();
+    let listed = listed.as_ref().ok().cloned().unwrap_or_default();
+    let (at, pages, total, shown) = (listed.at, listed.pages, listed.answer.total_size, &listed.answer.values);
+    let (first, some) = (as_number(at.saturating_sub(1) * PAGE_SIZE), as_number(shown.len()));
     let typed = typed.filter(|typed| typed.group == group);
-    let mut found: Vec<&ValueMapping> = values.iter().filter(|value| look.holds(value)).collect();
-    found.sort_by_cached_key(|value| order(value));
-    let pages = found.len().div_ceil(PAGE_SIZE).max(1);
-    let at = look.page(group).min(pages);
-    let shown: Vec<&ValueMapping> = found.iter().skip((at - 1) * PAGE_SIZE).take(PAGE_SIZE).copied().collect();
     let turn = |page: usize| format!("{}#{}", look.turned(group, page).href(field), group.token());
-    let total = as_number(found.len());
     Some(Section {
         token: group.token(),
         title: group.title(),
         action: format!("{ROOT}/values/{field}/{}", group.token()),
         fed_by: fed_by(answers, field),
         mapping: mapping_row(group, field),
-        trouble: listed.as_ref().err().cloned(),
-        etag: listed.as_ref().map(|listed| listed.etag.clone()).unwrap_or_default(),
+        trouble,
+        etag: listed.answer.etag.clone(),
         rows: shown.iter().map(|value| row(value, &known.options, typed.map(|typed| &typed.choice), now)).collect(),
         options: known.options.clone(),
         found: count(total, "value", "values"),
-        all_label: if shown.len() < found.len() && found.len() <= AT_ONCE {
+        all_label: if some < total && total <= as_number(AT_ONCE) {
             format!("All {} found, also those on other pages", number(total))
         } else {
             String::new()
         },
         place: if pages > 1 {
-            format!(
-                "{}–{} of {}",
-                number(as_number((at - 1) * PAGE_SIZE + 1)),
-                number(as_number((at - 1) * PAGE_SIZE + shown.len())),
-                number(total)
-            )
+            format!("{}–{} of {}", number(first + 1), number(first + some), number(total))
         } else {
             String::new()
         },
         previous: if at > 1 { turn(at - 1) } else { String::new() },
         next: if at < pages { turn(at + 1) } else { String::new() },
-        namesakes: as_number(values.iter().filter(|value| is_namesake(value)).count()),
+        namesakes: listed.answer.all.as_ref().map_or(0, |counts| counts.namesakes),
         fault: typed.and_then(|typed| typed.trouble.clone()),
         checked: typed
             .and_then(|typed| typed.checked.as_ref())

@@ -43,6 +43,9 @@ impl Ground {
             Err(trouble) if trouble.is(Reason::NotConnected) => Ok(None),
             Err(trouble) => Err(trouble),
         };
+        if let Ok(found) = &workspace {
+            visit.console().names.learn(&visit.workspace(), &found.display_name);
+        }
         Self { workspace, connection, status }
     }
 
@@ -89,12 +92,14 @@ pub(crate) enum Tab {
     Runs,
     /// What did not work.
     Problems,
+    /// How often it syncs, and at which cost.
+    Settings,
 }
 
 impl Tab {
     /// All of them, in order.
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Status, Self::Mapping, Self::Values, Self::Customers, Self::Runs, Self::Problems];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Status, Self::Mapping, Self::Values, Self::Customers, Self::Runs, Self::Problems, Self::Settings];
 
     /// Returns the name for people.
     pub(crate) fn title(self) -> &'static str {
@@ -105,6 +110,7 @@ impl Tab {
             Self::Customers => "Customers",
             Self::Runs => "Runs",
             Self::Problems => "Problems",
+            Self::Settings => "Sync settings",
         }
     }
 
@@ -117,6 +123,7 @@ impl Tab {
             Self::Customers => "/integrations/salesforce/customers",
             Self::Runs => "/integrations/salesforce/runs",
             Self::Problems => "/integrations/salesforce/problems",
+            Self::Settings => "/integrations/salesforce/settings",
         }
     }
 }
@@ -179,6 +186,10 @@ notices! {
     ValuesSaved = "values-saved", "Saved. It applies at once to the records that Lane has stored; no Salesforce call was made.";
     /// The options of a field were changed.
     OptionsSaved = "options-saved", "The options are saved.";
+    /// The interval of polls was changed.
+    ScheduleSaved = "schedule-saved", "Saved. Salesforce is asked as often from now on.";
+    /// Our share of the org's calls was changed.
+    BudgetSaved = "budget-saved", "Saved. If the sync waited for this, it goes on now.";
     /// Parked records are read again.
     Retried = "retried", "The records are asked for again. They leave this list when they are applied.";
 }
@@ -190,7 +201,7 @@ pub(crate) struct Frame {
     pub(crate) title: String,
     /// Which tab is open; `None` on pages beside the tabs.
     pub(crate) tab: Option<Tab>,
-    /// Name of the workspace; empty while auth is silent.
+    /// Name of the workspace; empty until auth told it once.
     pub(crate) workspace: String,
     /// Name of the person.
     pub(crate) member: String,
@@ -216,7 +227,6 @@ impl Frame {
         let status = ground.status.as_ref().ok();
         Self {
             tab,
-            workspace: ground.workspace.as_ref().map(|found| found.display_name.clone()).unwrap_or_default(),
             state: words::state(ground.state()),
             unmapped: status.map_or(0, |status| status.unmapped_values),
             parked: status.map_or(0, |status| status.parked_records),
@@ -230,7 +240,7 @@ impl Frame {
         Self {
             title: title.to_owned(),
             tab: None,
-            workspace: String::new(),
+            workspace: visit.console().names.of(&visit.workspace()),
             member: visit.member().name.clone(),
             is_admin: visit.member().is_admin(),
             csrf: visit.csrf(),
@@ -247,7 +257,7 @@ impl Frame {
         match tab {
             Tab::Values => self.unmapped,
             Tab::Problems => self.parked,
-            Tab::Status | Tab::Mapping | Tab::Customers | Tab::Runs => 0,
+            Tab::Status | Tab::Mapping | Tab::Customers | Tab::Runs | Tab::Settings => 0,
         }
     }
 }

@@ -5,8 +5,10 @@ mod frame;
 mod guard;
 mod headers;
 mod listen;
+mod names;
 mod observe;
 mod pace;
+mod unread;
 mod visit;
 
 use std::sync::Arc;
@@ -23,6 +25,7 @@ use url::Url;
 pub(crate) use assets::url_of as asset;
 pub(crate) use frame::{Frame, Ground, Notice, Tab, bare};
 pub(crate) use listen::serve;
+pub(crate) use names::Names;
 pub(crate) use pace::{Act, Pace};
 pub(crate) use visit::{Outcome, Visit};
 
@@ -46,6 +49,8 @@ pub(crate) struct Console {
     pub(crate) site: Site,
     /// Who asks too much.
     pub(crate) pace: Pace,
+    /// What workspaces are called.
+    pub(crate) names: Names,
     /// Cancelled when the process is asked to stop: streams end.
     pub(crate) stopping: CancellationToken,
 }
@@ -87,6 +92,7 @@ pub(crate) fn router(app: App) -> Router {
         .route("/static/{hash}/{name}", get(assets::serve))
         .merge(pages)
         .layer(middleware::from_fn(observe::observe))
+        .layer(middleware::from_fn(unread::close))
         .with_state(app)
 }
 
@@ -104,6 +110,7 @@ fn integration() -> Router<App> {
         .merge(crate::mapping::routes())
         .merge(crate::values::routes())
         .merge(crate::problems::routes())
+        .merge(crate::settings::routes())
 }
 
 async fn not_found(visit: Visit) -> Response {

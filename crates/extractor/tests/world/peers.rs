@@ -402,8 +402,15 @@ impl MappingService for Peered {
         &self,
         _: Request<mapper::ListUnmappedValuesRequest>,
     ) -> Result<Response<mapper::ListUnmappedValuesResponse>, Status> {
-        let values = vec![mapper::UnmappedValueEntry::default(); self.state().unmapped];
-        Ok(Response::new(mapper::ListUnmappedValuesResponse { values }))
+        unused()
+    }
+
+    async fn count_unmapped_values(
+        &self,
+        _: Request<mapper::CountUnmappedValuesRequest>,
+    ) -> Result<Response<mapper::CountUnmappedValuesResponse>, Status> {
+        let count = i64::try_from(self.state().unmapped).unwrap();
+        Ok(Response::new(mapper::CountUnmappedValuesResponse { count, ..Default::default() }))
     }
 
     async fn get_replay(&self, _: Request<mapper::GetReplayRequest>) -> Result<Response<mapper::Replay>, Status> {

@@ -246,6 +246,7 @@ async fn values_tell_customers_behind_them_and_the_option_of_the_same_name() {
         workspace_id: world.workspace.to_string(),
         kind: common::RecordKind::Contact.into(),
         field: "tier".to_owned(),
+        ..Default::default()
     };
     let listed = world.api.list_value_mappings(Request::new(request)).await.unwrap().into_inner().values;
     let told: Vec<_> = listed

@@ -1,4 +1,5 @@
 use contract::common::v1 as common;
+use contract::error::Reason;
 use contract::event::v1::{UnmappedChange, UnmappedValue};
 use contract::mapper::v1 as wire;
 use contract::mapper::v1::mapping_service_server::MappingService;
@@ -16,12 +17,26 @@ fn open(entries: &[(&str, i64)]) -> Vec<(String, String, i64)> {
 }
 
 async fn values(world: &World, kind: Kind, field: &str) -> Vec<wire::ValueMapping> {
-    let request = wire::ListValueMappingsRequest {
+    let request = wire::ListValueMappingsRequest { page_size: 1_000, ..of(world, kind, field) };
+    list(world, request).await.values
+}
+
+fn of(world: &World, kind: Kind, field: &str) -> wire::ListValueMappingsRequest {
+    wire::ListValueMappingsRequest {
         workspace_id: world.workspace.to_string(),
         kind: common::RecordKind::from(kind).into(),
         field: field.to_owned(),
-    };
-    world.api.list_value_mappings(Request::new(request)).await.unwrap().into_inner().values
+        ..Default::default()
+    }
+}
+
+async fn list(world: &World, request: wire::ListValueMappingsRequest) -> wire::ListValueMappingsResponse {
+    world.api.list_value_mappings(Request::new(request)).await.unwrap().into_inner()
+}
+
+async fn counted(world: &World) -> wire::CountUnmappedValuesResponse {
+    let request = wire::CountUnmappedValuesRequest { workspace_id: world.workspace.to_string() };
+    world.api.count_unmapped_values(Request::new(request)).await.unwrap().into_inner()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -80,6 +95,95 @@ async fn a_value_is_open_when_describe_lists_it_as_active_or_a_record_carries_it
     assert_eq!(world.open_values().await, open(&[("Unheard", 1)]));
     world.decide(&[("Gold", "open")]).await;
     assert_eq!(world.open_values().await, open(&[("Gold", 0), ("Unheard", 1)]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_list_is_searched_filtered_and_read_page_by_page() {
+    let world = World::new().await;
+    let names: Vec<String> = (0..120).map(|at| format!("Segment {at:03}")).collect();
+    let mut known: Vec<(&str, bool)> = names.iter().map(|name| (name.as_str(), true)).collect();
+    known.extend([("S M B", true), ("ÄRGER", true)]);
+    world.org.list(Object::Account, "Tier__c", &known);
+    world.map(Kind::Account, &NAME_AND_TIER).await;
+    world.decide(&[("Segment 000", "smb"), ("Segment 001", "ignore"), ("Segment 002", "smb")]).await;
+    let all = of(&world, Kind::Account, "tier");
+
+    let (mut request, mut seen, mut pages) = (all.clone(), Vec::new(), 0);
+    loop {
+        let page = list(&world, request.clone()).await;
+        assert_eq!(page.total_size, 122);
+        seen.extend(page.values.into_iter().map(|value| value.value));
+        pages += 1;
+        request.page_token = page.next_page_token;
+        if request.page_token.is_empty() {
+            break;
+        }
+    }
+    assert_eq!((pages, &seen[119..]), (3, &["Segment 000".to_owned(), "Segment 001".into(), "Segment 002".into()][..]));
+    let distinct: std::collections::BTreeSet<_> = seen.iter().collect();
+    assert_eq!(distinct.len(), 122);
+    let third = list(&world, wire::ListValueMappingsRequest { skip: 100, ..all.clone() }).await;
+    assert_eq!(
+        third.values.iter().map(|value| &value.value).collect::<Vec<_>>(),
+        seen[100..].iter().collect::<Vec<_>>()
+    );
+
+    let found = list(&world, wire::ListValueMappingsRequest { search: " SEGMENT 00".into(), ..all.clone() }).await;
+    let told =
+        |counts: Option<wire::ValueCounts>| counts.map(|told| (told.open, told.mapped, told.ignored, told.namesakes));
+    assert_eq!((found.total_size, told(found.found), told(found.all)), (10, Some((7, 2, 1, 0)), Some((119, 2, 1, 1))));
+    assert_eq!(found.values_by_option, [("smb".to_owned(), 2)].into());
+    let mapped = wire::ListValueMappingsRequest {
+        search: "segment 00".into(),
+        decision: wire::ValueDecision::Map.into(),
+        ..all.clone()
+    };
+    let mapped = list(&world, mapped).await;
+    assert_eq!((mapped.total_size, told(mapped.found)), (2, told(found.found)), "filters do not change what is found");
+    let umlaut = list(&world, wire::ListValueMappingsRequest { search: "ärg".into(), ..all.clone() }).await;
+    let namesakes = list(&world, wire::ListValueMappingsRequest { has_namesake: true, ..all.clone() }).await;
+    assert_eq!((umlaut.values[0].value.as_str(), namesakes.values[0].value.as_str()), ("ÄRGER", "S M B"));
+    assert_eq!((umlaut.total_size, namesakes.total_size), (1, 1));
+    let ids = vec![umlaut.values[0].id.clone(), uuid::Uuid::nil().to_string()];
+    assert_eq!(list(&world, wire::ListValueMappingsRequest { ids, ..all.clone() }).await.values, umlaut.values);
+
+    let first = list(&world, all.clone()).await;
+    let token = wire::ListValueMappingsRequest { page_token: first.next_page_token, ..all.clone() };
+    let forged = [
+        wire::ListValueMappingsRequest { search: "x".into(), ..token },
+        wire::ListValueMappingsRequest { page_token: "forged".into(), ..all.clone() },
+        wire::ListValueMappingsRequest { page_size: -1, ..all.clone() },
+        wire::ListValueMappingsRequest { skip: -1, ..all.clone() },
+        wire::ListValueMappingsRequest { decision: 9, ..all.clone() },
+        wire::ListValueMappingsRequest { ids: vec![String::new(); 1_001], ..all },
+    ];
+    for request in forged {
+        let refused = world.api.list_value_mappings(Request::new(request)).await.unwrap_err();
+        assert_eq!(Reason::of(&refused), Some(Reason::ArgumentInvalid));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn open_values_are_counted_per_field_as_they_are_listed() {
+    let world = World::new().await;
+    world.org.list(Object::Account, "Tier__c", &[("Gold", true), ("Legacy", false), ("Silver", true)]);
+    assert_eq!(counted(&world).await, wire::CountUnmappedValuesResponse::default());
+    world.map(Kind::Account, &NAME_AND_TIER).await;
+    world.map(Kind::Contact, &[("tier", "Level__c")]).await;
+    world.sync(&[chunk(1, vec![tiered(1, Some("Unheard"))])]).await;
+    let person = record(&id("003", 1), json!({ "Name": "Ada", "Level__c": "High" }));
+    world.sync(&[chunk(2, vec![person]).of(Object::Contact).reading(1, &["Name", "Level__c"])]).await;
+    let count =
+        |kind: common::RecordKind, count| wire::UnmappedFieldCount { kind: kind.into(), field: "tier".into(), count };
+    let told = counted(&world).await;
+    assert_eq!(told.fields, [count(common::RecordKind::Account, 3), count(common::RecordKind::Contact, 1)]);
+    assert_eq!((told.count, world.open_values().await.len()), (4, 4));
+    assert!(told.oldest_first_seen_time.is_some());
+
+    world.decide(&[("Gold", "smb"), ("Silver", "ignore"), ("Unheard", "ignore")]).await;
+    assert_eq!(counted(&world).await.fields, [count(common::RecordKind::Contact, 1)]);
+    world.map(Kind::Contact, &[("name", "Name")]).await;
+    assert_eq!(counted(&world).await.count, 0, "a field that nothing feeds has no open values");
 }
 
 #[tokio::test(flavor = "multi_thread")]

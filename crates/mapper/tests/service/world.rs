@@ -207,7 +207,11 @@ impl World {
 
     /// Open values as (field, value, live records), most records first.
     pub(crate) async fn open_values(&self) -> Vec<(String, String, i64)> {
-        let request = wire::ListUnmappedValuesRequest { workspace_id: self.workspace.to_string() };
+        let request = wire::ListUnmappedValuesRequest {
+            workspace_id: self.workspace.to_string(),
+            page_size: 1_000,
+            page_token: String::new(),
+        };
         let listed = self.api.list_unmapped_values(Request::new(request)).await.unwrap().into_inner().values;
         let mut open: Vec<_> = listed
             .into_iter()

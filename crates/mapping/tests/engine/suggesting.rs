@@ -1,5 +1,5 @@
 use domain::{Kind, Object};
-use mapping::{FieldOption, ObjectSchema, SourceField, SourceType, lane_fields, suggest_fields, suggest_option};
+use mapping::{FieldOption, Namesakes, ObjectSchema, SourceField, SourceType, lane_fields, suggest_fields};
 
 use crate::checking::field;
 
@@ -127,9 +127,19 @@ fn people_get_their_own_suggestions() {
 fn a_value_finds_the_option_of_the_same_name() {
     let options = [("mid_market", "Mid-Market"), ("smb", "SMB")];
     let options = options.map(|(key, name)| FieldOption { key: key.into(), display_name: name.into() });
-    let found = |value: &str, label: &str| suggest_option(value, label, &options).map(|option| option.key.as_str());
+    let namesakes = Namesakes::of(&options);
+    let found = |value: &str, label: &str| namesakes.find(value, label).map(|option| option.key.as_str());
     assert_eq!(found("MID MARKET", ""), Some("mid_market"));
     assert_eq!(found("T3", "smb"), Some("smb"));
     assert_eq!(found("Gold", "Gold"), None);
     assert_eq!(found(" ", " "), None);
+}
+
+#[test]
+fn of_two_options_with_the_same_name_the_first_is_meant_and_the_value_comes_before_the_label() {
+    let options = [("gold", "Gold"), ("gold_2", "GOLD"), ("smb", "SMB")];
+    let options = options.map(|(key, name)| FieldOption { key: key.into(), display_name: name.into() });
+    let namesakes = Namesakes::of(&options);
+    assert_eq!(namesakes.find("g-o-l-d", "SMB").map(|option| option.key.as_str()), Some("gold"));
+    assert_eq!(namesakes.find("Gold 2", "").map(|option| option.key.as_str()), Some("gold_2"));
 }

@@ -1,11 +1,12 @@
 use contract::common::v1::{FieldType, Money, SalesforceObject};
 use contract::mapper::v1::{
-    FieldMapping, FieldMappingEntry, LaneField, ListUnmappedValuesResponse, ListValueMappingsResponse, Replay,
-    UnmappedValueEntry, ValueDecision,
+    CountUnmappedValuesResponse, FieldMapping, FieldMappingEntry, LaneField, ListValueMappingsResponse, Replay,
+    UnmappedFieldCount, ValueCounts, ValueDecision, ValueMapping,
 };
 
 use super::*;
 use crate::peers::Party;
+use crate::values::list::Listed;
 
 fn value(text: &str, decision: ValueDecision) -> ValueMapping {
     ValueMapping {
@@ -20,11 +21,6 @@ fn value(text: &str, decision: ValueDecision) -> ValueMapping {
         customer_count: 1,
         ..Default::default()
     }
-}
-
-fn worth(text: &str, amount: &str) -> ValueMapping {
-    let arr = vec![Money { amount: amount.into(), currency_code: "EUR".into() }];
-    ValueMapping { arr, ..value(text, ValueDecision::Open) }
 }
 
 fn tier(options: usize) -> LaneField {
@@ -42,11 +38,29 @@ fn tier(options: usize) -> LaneField {
 }
 
 fn answers(values: Vec<ValueMapping>, options: usize) -> Answers {
+    let count = |decision: ValueDecision| as_number(values.iter().filter(|value| value.decision() == decision).count());
+    let counts = ValueCounts {
+        open: count(ValueDecision::Open),
+        mapped: count(ValueDecision::Map),
+        ignored: count(ValueDecision::Ignore),
+        namesakes: as_number(values.iter().filter(|value| !value.suggested_option.is_empty()).count()),
+    };
+    let answer = ListValueMappingsResponse {
+        etag: "e1".into(),
+        total_size: as_number(values.len()),
+        all: Some(counts),
+        found: Some(counts),
+        values,
+        ..Default::default()
+    };
+    with(Listed::of(answer, 1), options)
+}
+
+fn with(listed: Listed, options: usize) -> Answers {
     let entry =
         FieldMappingEntry { lane_field: "tier".into(), salesforce_field: "Tier__c".into(), ..Default::default() };
     let custom = LaneField { id: "custom_region".into(), display_name: "Region".into(), ..tier(1) };
     let status = LaneField { id: "status".into(), display_name: "Status".into(), ..tier(1) };
-    let listed = ListValueMappingsResponse { values, etag: "e1".into() };
     let accounts = GroupAnswers {
         group: Group::Accounts,
         fields: vec![custom, tier(options), status],
@@ -56,13 +70,13 @@ fn answers(values: Vec<ValueMapping>, options: usize) -> Answers {
     let people = GroupAnswers {
         group: Group::People,
         fields: vec![tier(options)],
-        values: Some(Ok(ListValueMappingsResponse::default())),
+        values: Some(Ok(Listed::of(ListValueMappingsResponse::default(), 1))),
         mapping: Ok(FieldMapping::default()),
     };
-    let open = UnmappedValueEntry { field: "status".into(), ..Default::default() };
+    let open = UnmappedFieldCount { field: "status".into(), count: 1, ..Default::default() };
     Answers {
         groups: [accounts, people],
-        open: Ok(ListUnmappedValuesResponse { values: vec![open] }),
+        open: Ok(CountUnmappedValuesResponse { fields: vec![open], ..Default::default() }),
         replay: Ok(Replay::default()),
     }
 }
@@ -72,16 +86,15 @@ fn page(answers: &Answers, look: &Look) -> ValuesPage {
 }
 
 #[test]
-fn open_values_come_first_by_revenue_then_by_customers() {
-    let few = ValueMapping { customer_count: 2, ..value("few", ValueDecision::Open) };
-    let many = ValueMapping { customer_count: 9, ..value("many", ValueDecision::Open) };
-    let decided = ValueMapping { arr: worth("", "99999999").arr, ..value("decided", ValueDecision::Map) };
-    let values = vec![few, decided, worth("nine", "900.5"), many, worth("thousand", "1000")];
+fn rows_stand_as_the_mapper_orders_them_with_what_is_behind_each() {
+    let arr = vec![Money { amount: "1000".into(), currency_code: "EUR".into() }];
+    let worth = ValueMapping { arr, ..value("thousand", ValueDecision::Open) };
+    let values = vec![worth, value("few", ValueDecision::Open), value("decided", ValueDecision::Map)];
     let page = page(&answers(values, 2), &Look::default());
     let order: Vec<_> = page.sections[0].rows.iter().map(|row| row.value.as_str()).collect();
-    assert_eq!(order, ["thousand", "nine", "many", "few", "decided"]);
+    assert_eq!(order, ["thousand", "few", "decided"]);
     assert_eq!(page.sections[0].rows[0].arr, "1,000 EUR");
-    assert_eq!(page.decided, "1 of 5 values decided");
+    assert_eq!(page.decided, "1 of 3 values decided");
 }
 
 #[test]
@@ -101,11 +114,17 @@ fn a_group_that_nothing_feeds_says_so_and_leads_to_its_row() {
 }
 
 #[test]
-fn ten_thousand_values_are_paged_and_filters_count_them_all() {
-    let many = (0..10_000)
-        .map(|at| value(&format!("v{at:05}"), if at < 10 { ValueDecision::Ignore } else { ValueDecision::Open }));
-    let answers = answers(many.collect(), 200);
-    let shown = page(&answers, &Look::default());
+fn a_page_of_ten_thousand_values_says_where_it_is_and_leads_on() {
+    let rows = || (0..50).map(|at| value(&format!("v{at:05}"), ValueDecision::Open)).collect();
+    let counts = ValueCounts { open: 9_990, ignored: 10, ..Default::default() };
+    let answer = |total_size| ListValueMappingsResponse {
+        values: rows(),
+        total_size,
+        all: Some(counts),
+        found: Some(counts),
+        ..Default::default()
+    };
+    let shown = page(&with(Listed::of(answer(10_000), 1), 200), &Look::default());
     let section = &shown.sections[0];
     assert_eq!((section.rows.len(), section.place.as_str()), (50, "1–50 of 10,000"));
     assert!(section.previous.is_empty() && section.next.ends_with("accounts=2#accounts"), "{}", section.next);
@@ -114,11 +133,10 @@ fn ten_thousand_values_are_paged_and_filters_count_them_all() {
     let counts: Vec<_> = shown.filters.iter().map(|filter| filter.count.as_str()).collect();
     assert_eq!(counts, ["10,000", "9,990", "0", "10"]);
 
-    let last = page(&answers, &Look { accounts: "99999".into(), ..Look::default() });
-    assert_eq!(last.sections[0].place, "9,951–10,000 of 10,000", "beyond the end is the end");
-    let found = page(&answers, &Look { q: "V0012".into(), ..Look::default() });
-    assert_eq!((found.sections[0].rows.len(), found.filters[0].count.as_str()), (10, "10"));
-    let found = page(&answers, &Look { q: "v001".into(), ..Look::default() });
+    let last = page(&with(Listed::of(answer(10_000), 200), 2), &Look::default());
+    assert_eq!(last.sections[0].place, "9,951–10,000 of 10,000");
+    assert!(last.sections[0].next.is_empty() && last.sections[0].previous.ends_with("accounts=199#accounts"));
+    let found = page(&with(Listed::of(answer(100), 1), 2), &Look { q: "v001".into(), ..Look::default() });
     assert_eq!(found.sections[0].all_label, "All 100 found, also those on other pages");
 }
 
