@@ -6,6 +6,7 @@ mod canary;
 mod cli;
 mod collector;
 mod crash;
+mod mutual;
 mod storm;
 mod story;
 mod terminal;

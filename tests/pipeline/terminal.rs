@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::Stdio;
 
+use contract::access::Identity;
 use serde_json::Value;
 use stack::ServiceName;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
@@ -34,11 +35,13 @@ impl Said {
 
 impl Terminal {
     pub(crate) fn of(world: &World) -> Self {
+        let sealed = world.stack.mutual().into_iter().flat_map(|mutual| mutual.settings(Identity::Operator));
+        let sealed = sealed.map(|(name, file)| (name.to_owned(), file.display().to_string()));
         let services = ServiceName::ALL.map(|name| {
             let variable = format!("LANESYNC_{}_URL", name.short().to_uppercase());
             (variable, world.stack.grpc_url(name))
         });
-        Self { program: programs().join("lanesync"), environment: services.into() }
+        Self { program: programs().join("lanesync"), environment: services.into_iter().chain(sealed).collect() }
     }
 
     /// The same terminal with a workspace chosen.

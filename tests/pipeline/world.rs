@@ -35,13 +35,21 @@ pub(crate) fn programs() -> PathBuf {
 impl World {
     /// Starts everything, with a workspace that is not connected yet.
     pub(crate) async fn new(size: OrgSize, plan: Plan, settings: &[(ServiceName, &str, &str)]) -> Self {
+        Self::made(size, plan, |options| {
+            options.settings =
+                settings.iter().map(|(service, name, value)| (*service, (*name).to_owned(), value.into())).collect();
+        })
+        .await
+    }
+
+    /// The same, with options of any kind.
+    pub(crate) async fn made(size: OrgSize, plan: Plan, choose: impl FnOnce(&mut StackOptions)) -> Self {
         let folder = Folder::new("pipeline").unwrap();
         let simulator = Simulator::start(&programs(), folder.path(), size).await.unwrap();
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let mut options = StackOptions::new(programs(), servers::Search::from_env(root));
         options.salesforce = simulator.salesforce();
-        options.settings =
-            settings.iter().map(|(service, name, value)| (*service, (*name).to_owned(), value.into())).collect();
+        choose(&mut options);
         let stack = Stack::up(&options).await.unwrap();
         let lane = Lane::of(&stack).unwrap();
         let workspace = lane.create_workspace("Test", plan).await.unwrap();
@@ -51,12 +59,17 @@ impl World {
     /// A connected and mapped workspace on Business, nothing read yet.
     pub(crate) async fn connected(size: OrgSize, settings: &[(ServiceName, &str, &str)]) -> Self {
         let world = Self::new(size, Plan::Business, settings).await;
-        world.connect().await;
-        if let Err(error) = world.lane.adopt_suggestions(&world.workspace).await {
-            panic!("{error:#}\n{}", world.complaints());
-        }
-        world.lane.match_same_names(&world.workspace).await.unwrap();
+        world.connect_and_map().await;
         world
+    }
+
+    /// Connects the workspace and maps it as suggested.
+    pub(crate) async fn connect_and_map(&self) {
+        self.connect().await;
+        if let Err(error) = self.lane.adopt_suggestions(&self.workspace).await {
+            panic!("{error:#}\n{}", self.complaints());
+        }
+        self.lane.match_same_names(&self.workspace).await.unwrap();
     }
 
     /// What the services logged above the level of information: said when a test fails.

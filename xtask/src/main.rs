@@ -61,6 +61,9 @@ struct Demo {
     /// Prints the summary as one line of JSON.
     #[arg(long)]
     json: bool,
+    /// Seals every gRPC link by mutual TLS.
+    #[arg(long)]
+    mtls: bool,
     /// How many accounts the org has.
     #[arg(long)]
     accounts: Option<u32>,
@@ -113,6 +116,9 @@ struct ComposeCheck {
     /// Compiles inside the Dockerfile, as a user of compose does: in release, which takes long.
     #[arg(long)]
     compile: bool,
+    /// Seals every gRPC link by mutual TLS.
+    #[arg(long)]
+    mtls: bool,
     /// Leaves the containers running.
     #[arg(long)]
     keep: bool,
@@ -148,7 +154,7 @@ fn run() -> anyhow::Result<()> {
 
 fn demo_arguments(demo: &Demo) -> Vec<String> {
     let sizes = [("--accounts", demo.accounts), ("--contacts", demo.contacts), ("--leads", demo.leads)];
-    let flags = [("--once", demo.once), ("--json", demo.json)];
+    let flags = [("--once", demo.once), ("--json", demo.json), ("--mtls", demo.mtls)];
     flags.into_iter().filter(|(_, set)| *set).map(|(flag, _)| flag.to_owned()).chain(options(&sizes)).collect()
 }
 
@@ -158,7 +164,7 @@ fn bench_arguments(bench: &Bench) -> Vec<String> {
 }
 
 fn compose_arguments(check: &ComposeCheck) -> Vec<String> {
-    let flags = [("--json", check.json), ("--compile", check.compile), ("--keep", check.keep)];
+    let flags = [("--json", check.json), ("--compile", check.compile), ("--mtls", check.mtls), ("--keep", check.keep)];
     flags.into_iter().filter(|(_, set)| *set).map(|(flag, _)| flag.to_owned()).collect()
 }
 

@@ -7,6 +7,7 @@ use contract::auth::v1::connection_service_server::ConnectionServiceServer;
 use contract::auth::v1::token_service_server::TokenServiceServer;
 use contract::auth::v1::workspace_service_server::WorkspaceServiceServer;
 use service::Lifecycle;
+use service::credentials::Credentials;
 use service::grpc::{Server, peer};
 use service::health::Health;
 use service::status::Board;
@@ -113,10 +114,12 @@ pub fn board() -> Board {
 pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
     let ring = Arc::new(KeyRing::load(&config.keys.token_keys_file)?);
     let salesforce = salesforce(&config.salesforce, config.redirect_uri())?;
+    let credentials = Credentials::load(&config.common.tls)?;
+    let to = |url| peer(url, credentials.as_ref());
     let peers = Peers {
-        extractor: peer(&config.extractor_url)?,
-        mapper: peer(&config.mapper_url)?,
-        writer: peer(&config.writer_url)?,
+        extractor: to(&config.extractor_url)?,
+        mapper: to(&config.mapper_url)?,
+        writer: to(&config.writer_url)?,
     };
     anyhow::ensure!(
         config.database.database_max_connections >= FEWEST_CONNECTIONS,

@@ -16,6 +16,8 @@ use contract::writer::v1::parked_service_client::ParkedServiceClient;
 use contract::writer::v1::standing_service_client::StandingServiceClient;
 use domain::WorkspaceId;
 use serde::Serialize;
+use service::config::Tls;
+use service::credentials::Credentials;
 use service::grpc::{Peer, peer};
 use tonic::{Response, Status};
 
@@ -66,6 +68,9 @@ pub(crate) struct Global {
         help_heading = "Global options"
     )]
     writer_url: String,
+    /// The certificate to call with, where the services ask for one.
+    #[command(flatten)]
+    tls: Tls,
 }
 
 /// A service of ours.
@@ -153,7 +158,9 @@ impl Session {
     }
 
     fn channel(&self, party: Party) -> Result<Peer, Failure> {
-        peer(self.url(party)).map_err(|error| Failure::usage(format!("{error:#}.")))
+        let usage = |error: &dyn std::fmt::Display| Failure::usage(format!("{error:#}."));
+        let credentials = Credentials::load(&self.global.tls).map_err(|error| usage(&error))?;
+        peer(self.url(party), credentials.as_ref()).map_err(|error| usage(&error))
     }
 
     /// Returns a client of auth's workspaces.

@@ -11,6 +11,7 @@ use contract::mapper::v1::record_service_client::RecordServiceClient;
 use contract::writer::v1::apply_service_client::ApplyServiceClient;
 use contract::writer::v1::customer_service_client::CustomerServiceClient;
 use contract::writer::v1::parked_service_client::ParkedServiceClient;
+use service::credentials::Credentials;
 use service::grpc::{Peer, peer};
 use tonic::{Response, Status};
 
@@ -63,13 +64,14 @@ impl Peers {
     /// Returns channels that connect on first use.
     ///
     /// # Errors
-    /// When an address is not a URL.
-    pub(crate) fn new(urls: &PeerUrls) -> anyhow::Result<Self> {
+    /// When an address is not a URL, or its scheme does not go with the credentials.
+    pub(crate) fn new(urls: &PeerUrls, credentials: Option<&Credentials>) -> anyhow::Result<Self> {
+        let to = |url| peer(url, credentials);
         Ok(Self {
-            auth: peer(&urls.auth_url)?,
-            extractor: peer(&urls.extractor_url)?,
-            mapper: peer(&urls.mapper_url)?,
-            writer: peer(&urls.writer_url)?,
+            auth: to(&urls.auth_url)?,
+            extractor: to(&urls.extractor_url)?,
+            mapper: to(&urls.mapper_url)?,
+            writer: to(&urls.writer_url)?,
         })
     }
 

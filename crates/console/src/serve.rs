@@ -7,6 +7,7 @@ use std::time::Duration;
 use contract::streams::SESSIONS;
 use messaging::Bucket;
 use service::Lifecycle;
+use service::credentials::Credentials;
 use service::grpc::serve_probes;
 use service::health::Health;
 use service::status::Board;
@@ -46,9 +47,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     if let SignIn::Oidc(provider) = &sign_in {
         destinations.push(provider.destination());
     }
+    let credentials = Credentials::load(&config.common.tls)?;
     let mut tasks = Lifecycle::new(config.common.shutdown_grace);
     let app: App = Arc::new(Console {
-        peers: Peers::new(&config.peers)?,
+        peers: Peers::new(&config.peers, credentials.as_ref())?,
         sessions: Sessions::new(bucket),
         sign_in,
         site: Site {

@@ -13,7 +13,8 @@ use contract::writer::v1::parked_service_server::ParkedServiceServer;
 use contract::writer::v1::standing_service_server::StandingServiceServer;
 use messaging::Options;
 use service::Lifecycle;
-use service::grpc::Server;
+use service::credentials::Credentials;
+use service::grpc::{Server, peer};
 use service::health::Health;
 use service::status::Board;
 
@@ -41,6 +42,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let bus = service::nats::connect(&config.nats, SERVICE).await?;
     messaging::setup::verify(&bus, &[MAPPED, EVENTS, DLQ], &[WRITER]).await.context("checking the streams")?;
 
+    let credentials = Credentials::load(&config.common.tls)?;
+    let mapper = peer(&config.mapper_url, credentials.as_ref())?;
     let writer = Writer::new(pool.clone());
     let consumer = Arc::new(writer.consumer(board.clone()));
     let server = Server::new(&config.common, &health, &board)?
@@ -58,8 +61,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         messaging::consume(&consumer_bus, WRITER, options, consumer, stopping).await.map_err(anyhow::Error::from)
     });
     tasks.spawn("publish changes", writer.clone().publish_changes(bus.clone(), tasks.stopping()));
-    let (erasing, mapper_url, stopping) = (writer.clone(), config.mapper_url.clone(), tasks.stopping());
-    tasks.spawn("pass erase orders on", async move { erasing.pass_on_erasures(&mapper_url, stopping).await });
+    tasks.spawn("pass erase orders on", writer.clone().pass_on_erasures(mapper, tasks.stopping()));
     tasks.spawn("keep house", writer.keep_house(tasks.stopping()));
     tasks.spawn("watch postgres", service::postgres::watch(pool.clone(), board.clone(), tasks.stopping()));
     tasks.spawn("watch nats", service::nats::watch(bus.clone(), Some(WRITER), board, tasks.stopping()));

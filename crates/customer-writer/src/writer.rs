@@ -13,6 +13,7 @@ use contract::writer::v1::standing_service_server::StandingService;
 use domain::WorkspaceId;
 use messaging::{Bus, Handler, Outcome};
 use service::audit::Broken;
+use service::grpc::Peer;
 use service::status::Board;
 use sqlx::PgPool;
 use tokio::sync::Notify;
@@ -97,13 +98,12 @@ impl Writer {
         outbox::publish_changes(self.pool, bus, self.feed, stopping).await
     }
 
-    /// Passes erase orders on to the mapper at `mapper_url` until it has carried them out, until `stopping`.
+    /// Passes erase orders on to the mapper until it has carried them out, until `stopping`.
     ///
     /// # Errors
-    /// When the address is not a URL; any other failure is logged and tried again.
-    pub async fn pass_on_erasures(self, mapper_url: &str, stopping: CancellationToken) -> anyhow::Result<()> {
-        let mapper = ErasureServiceClient::new(service::grpc::peer(mapper_url)?);
-        erasure::pass_on(self.pool, mapper, self.orders, stopping).await
+    /// Never; a failure is logged and tried again.
+    pub async fn pass_on_erasures(self, mapper: Peer, stopping: CancellationToken) -> anyhow::Result<()> {
+        erasure::pass_on(self.pool, ErasureServiceClient::new(mapper), self.orders, stopping).await
     }
 
     /// Checks the audit log of a workspace and returns the number of its last entry.

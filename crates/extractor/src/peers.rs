@@ -6,6 +6,7 @@ use contract::auth::v1::workspace_service_client::WorkspaceServiceClient;
 use contract::mapper::v1::mapping_service_client::MappingServiceClient;
 use contract::mapper::v1::read_plan_service_client::ReadPlanServiceClient;
 use contract::writer::v1::apply_service_client::ApplyServiceClient;
+use service::credentials::Credentials;
 use service::grpc::{MAX_MESSAGE_BYTES, Peer, peer};
 
 /// Clients of the peers; cheap to clone.
@@ -29,9 +30,10 @@ impl Peers {
     /// Makes clients that connect on first use.
     ///
     /// # Errors
-    /// When an address is no URL.
-    pub fn new(auth: &str, mapper: &str, writer: &str) -> anyhow::Result<Self> {
-        let (auth, mapper, writer) = (peer(auth)?, peer(mapper)?, peer(writer)?);
+    /// When an address is no URL, or its scheme does not go with the credentials.
+    pub fn new(auth: &str, mapper: &str, writer: &str, credentials: Option<&Credentials>) -> anyhow::Result<Self> {
+        let to = |url| peer(url, credentials);
+        let (auth, mapper, writer) = (to(auth)?, to(mapper)?, to(writer)?);
         Ok(Self {
             tokens: TokenServiceClient::new(auth.clone()),
             workspaces: WorkspaceServiceClient::new(auth.clone()),

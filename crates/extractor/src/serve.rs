@@ -12,6 +12,7 @@ use contract::extractor::v1::sync_service_server::SyncServiceServer;
 use contract::streams::{CMD, DLQ, EVENTS, EXTRACTOR, RAW};
 use messaging::Options;
 use service::Lifecycle;
+use service::credentials::Credentials;
 use service::grpc::Server;
 use service::health::Health;
 use service::status::Board;
@@ -43,7 +44,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let pool = service::postgres::connect(&config.database, SERVICE).await?;
     let bus = service::nats::connect(&config.nats, SERVICE).await?;
     messaging::setup::verify(&bus, &[RAW, EVENTS, CMD, DLQ], &[EXTRACTOR]).await.context("checking the streams")?;
-    let peers = Peers::new(&config.auth_url, &config.mapper_url, &config.writer_url)?;
+    let credentials = Credentials::load(&config.common.tls)?;
+    let peers = Peers::new(&config.auth_url, &config.mapper_url, &config.writer_url, credentials.as_ref())?;
     let client = Client::new(peers.tokens.clone(), client_options(&config)?).context("making the Salesforce client")?;
     let reader = Reader::new(pool.clone(), bus.clone(), peers, client, config.pace());
 

@@ -61,7 +61,8 @@ use domain::WorkspaceId;
 use messaging::Bus;
 use service::Lifecycle;
 use service::audit::Broken;
-use service::grpc::{MAX_MESSAGE_BYTES, Peer};
+use service::credentials::Credentials;
+use service::grpc::{MAX_MESSAGE_BYTES, Peer, peer};
 use service::health::Health;
 use service::status::Board;
 use sqlx::PgPool;
@@ -99,14 +100,16 @@ impl Mapper {
     /// Begins with what `config` names as peers.
     ///
     /// # Errors
-    /// When the address of a peer is not a URL.
+    /// When the address of a peer is not a URL, or the files of TLS don't hold together.
     pub fn new(config: &Config, pool: PgPool, bus: Bus, board: Board) -> anyhow::Result<Self> {
-        let writer = service::grpc::peer(&config.writer_url)?;
+        let credentials = Credentials::load(&config.common.tls)?;
+        let to = |url| peer(url, credentials.as_ref());
+        let writer = to(&config.writer_url)?;
         Ok(Self {
             pool,
             bus,
             board,
-            extractor: SchemaServiceClient::new(service::grpc::peer(&config.extractor_url)?),
+            extractor: SchemaServiceClient::new(to(&config.extractor_url)?),
             writer: ApplyServiceClient::new(writer.clone()),
             standing: StandingServiceClient::new(writer).max_decoding_message_size(MAX_MESSAGE_BYTES),
             max_workspaces_shown: config.metrics_max_workspaces,

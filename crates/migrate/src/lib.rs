@@ -3,6 +3,7 @@
 //! Everything here may run twice, at the same time, and against a system that is already in shape. Services
 //! never do any of it: they look, and refuse to run on another shape.
 
+pub mod certificates;
 mod postgres;
 mod role;
 pub mod secrets;

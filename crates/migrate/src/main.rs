@@ -1,11 +1,13 @@
 //! Brings Postgres and NATS to the shape that the services expect, then exits.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use clap::{Parser, Subcommand};
 use messaging::Bus;
 use migrate::RolePasswords;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Migrates Postgres and shapes NATS; safe to run again at any time.
 #[derive(Parser)]
@@ -44,6 +46,21 @@ enum Part {
     Nats,
     /// Makes the secrets of an installation in containers, where they are missing; connects to nothing.
     Secrets(Secrets),
+    /// Issues every identity of an installation in containers its certificate; connects to nothing.
+    Certificates(Certificates),
+}
+
+#[derive(Clone, PartialEq, Eq, clap::Args)]
+struct Certificates {
+    /// The folder whose sub-folders are the volumes of the identities.
+    #[arg(long, env = "LANESYNC_MIGRATE_CERTIFICATES_DIR")]
+    folder: PathBuf,
+    /// Stays, and issues others every so often, e.g. 8h; they hold for 24 hours.
+    #[arg(long, value_parser = service::config::duration)]
+    every: Option<Duration>,
+    /// Instead, only says whether every certificate still holds.
+    #[arg(long, conflicts_with = "every")]
+    check: bool,
 }
 
 #[derive(Clone, PartialEq, Eq, clap::Args)]
@@ -65,6 +82,9 @@ async fn main() -> anyhow::Result<()> {
     if let Some(Part::Secrets(secrets)) = &arguments.part {
         return make_secrets(secrets);
     }
+    if let Some(Part::Certificates(certificates)) = &arguments.part {
+        return issue_certificates(certificates).await;
+    }
     if arguments.part != Some(Part::Nats) {
         migrate_postgres(&arguments).await?;
     }
@@ -79,6 +99,23 @@ fn make_secrets(secrets: &Secrets) -> anyhow::Result<()> {
         return Ok(migrate::secrets::keep_salesforce_secret(&secrets.folder, std::io::stdin())?);
     }
     Ok(migrate::secrets::make(&secrets.folder, &secrets.database)?)
+}
+
+async fn issue_certificates(asked: &Certificates) -> anyhow::Result<()> {
+    if asked.check {
+        ensure!(migrate::certificates::hold(&asked.folder), "a certificate is missing or has ended");
+        return Ok(());
+    }
+    migrate::certificates::issue(&asked.folder)?;
+    let Some(every) = asked.every else { return Ok(()) };
+    let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+    let mut tick = tokio::time::interval_at(tokio::time::Instant::now() + every, every);
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = tick.tick() => migrate::certificates::issue(&asked.folder)?,
+        }
+    }
 }
 
 async fn migrate_postgres(arguments: &Arguments) -> anyhow::Result<()> {

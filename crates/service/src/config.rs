@@ -38,6 +38,39 @@ pub struct Common {
     /// Collector for traces; none are sent without it.
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
     pub otlp_endpoint: Option<String>,
+    /// Mutual TLS on every gRPC link.
+    #[command(flatten)]
+    pub tls: Tls,
+}
+
+/// The files of mutual TLS: all three, or none.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Tls {
+    /// File with our certificate and what leads from it to the authority, as PEM.
+    #[arg(long, global = true, env = "LANESYNC_TLS_CERT_FILE", help_heading = "Global options")]
+    pub tls_cert_file: Option<PathBuf>,
+    /// File with the private key of our certificate, as PEM.
+    #[arg(long, global = true, env = "LANESYNC_TLS_KEY_FILE", help_heading = "Global options")]
+    pub tls_key_file: Option<PathBuf>,
+    /// File with the certificates of the authority that vouches for callers and for peers, as PEM.
+    #[arg(long, global = true, env = "LANESYNC_TLS_CLIENT_CA_FILE", help_heading = "Global options")]
+    pub tls_client_ca_file: Option<PathBuf>,
+}
+
+impl Tls {
+    /// Returns what is missing, one line each; half of TLS would be none.
+    pub(crate) fn contradictions(&self) -> Vec<String> {
+        let files = [
+            (&self.tls_cert_file, "LANESYNC_TLS_CERT_FILE"),
+            (&self.tls_key_file, "LANESYNC_TLS_KEY_FILE"),
+            (&self.tls_client_ca_file, "LANESYNC_TLS_CLIENT_CA_FILE"),
+        ];
+        if files.iter().all(|(file, _)| file.is_none()) {
+            return Vec::new();
+        }
+        let missing = files.iter().filter(|(file, _)| file.is_none());
+        missing.map(|(_, name)| format!("{name} is missing: the three files of TLS belong together")).collect()
+    }
 }
 
 /// How log lines look.
@@ -157,6 +190,16 @@ mod tests {
         for text in ["", "s", "25", "1.5s", "-1s", "99999999999999999999s", "25 s"] {
             assert!(duration(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn half_of_tls_is_a_fault_and_none_of_it_is_not() {
+        let file = |name: &str| Some(PathBuf::from(name));
+        let half = Tls { tls_cert_file: file("tls.crt"), ..Tls::default() };
+        assert_eq!(half.contradictions().len(), 2);
+        let all = Tls { tls_key_file: file("tls.key"), tls_client_ca_file: file("ca.crt"), ..half };
+        assert!(all.contradictions().is_empty());
+        assert!(Tls::default().contradictions().is_empty());
     }
 
     #[test]

@@ -1,38 +1,34 @@
-//! The gRPC server of a service and its channels to peers: limits, deadlines, traces, metrics.
+//! The gRPC server of a service and its channels to peers: limits, deadlines, who may call, traces, metrics.
+
+mod observe;
+mod peer;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::{LazyLock, OnceLock};
-use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::sync::OnceLock;
+use std::time::Duration;
 
 use anyhow::Context as _;
-use futures::future::BoxFuture;
-use http::{HeaderName, HeaderValue};
-use opentelemetry::metrics::Histogram;
-use opentelemetry::propagation::{Extractor, Injector};
-use opentelemetry::{KeyValue, global};
 use tokio_util::sync::CancellationToken;
-use tonic::Code;
 use tonic::body::Body;
 use tonic::metadata::MetadataMap;
 use tonic::server::NamedService;
 use tonic::service::{Routes, RoutesBuilder};
-use tonic::transport::{Channel, Endpoint};
-use tower::{Layer, Service};
-use tracing::field::Empty;
-use tracing::{Instrument, Span, info_span};
-use tracing_opentelemetry::OpenTelemetrySpanExt;
+use tower::Service;
 
 use crate::config::Common;
+use crate::credentials::Credentials;
+use crate::gate::GateLayer;
 use crate::health::Health;
+use crate::listen::listen;
 use crate::metrics;
 use crate::status::Board;
 
+use observe::ObserveLayer;
+pub use peer::{Peer, channel, peer};
+
 /// Longest time that a call may take on the server, streams apart.
 const SERVER_DEADLINE: Duration = Duration::from_secs(60);
-/// Deadline of calls to peers that set none.
-const CLIENT_DEADLINE: Duration = Duration::from_secs(30);
 /// Largest message in either direction.
 pub const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
 
@@ -43,136 +39,12 @@ pub fn introduce(name: &'static str) {
     OWN_NAME.get_or_init(|| name);
 }
 
-/// Returns the name by which a caller introduced itself, for the audit log. It is a claim, not a proof.
+/// Returns who called, for the audit log: by mutual TLS the URI of the proven identity; in the clear the name by which
+/// the caller introduced itself, which is a claim and no proof.
 #[must_use]
 pub fn caller(metadata: &MetadataMap) -> &str {
     let agent = metadata.get("user-agent").and_then(|agent| agent.to_str().ok()).unwrap_or_default();
     agent.split(' ').next().filter(|name| !name.is_empty()).unwrap_or("unknown")
-}
-
-/// Returns a channel that connects on first use and reconnects by itself.
-///
-/// # Errors
-/// When the address is not a URL.
-pub fn peer(url: &str) -> anyhow::Result<Peer> {
-    let endpoint = Endpoint::from_shared(url.to_owned())
-        .with_context(|| format!("{url} is not an address of a peer"))?
-        .user_agent(*OWN_NAME.get_or_init(|| "lanesync"))?
-        .connect_timeout(Duration::from_secs(5))
-        .timeout(CLIENT_DEADLINE)
-        .http2_keep_alive_interval(Duration::from_secs(30))
-        .tcp_nodelay(true);
-    Ok(Peer { channel: endpoint.connect_lazy() })
-}
-
-/// A channel to a peer: a span for each call, and the trace goes on at the other end.
-#[derive(Clone, Debug)]
-pub struct Peer {
-    channel: Channel,
-}
-
-impl Service<http::Request<Body>> for Peer {
-    type Response = http::Response<Body>;
-    type Error = tonic::transport::Error;
-    type Future = BoxFuture<'static, Result<Self::Response, Self::Error>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.channel.poll_ready(context)
-    }
-
-    fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
-        let method = method_of(&request);
-        let span = info_span!(
-            "rpc",
-            otel.name = method,
-            otel.kind = "client",
-            otel.status_code = Empty,
-            error.type = Empty,
-            rpc.system.name = "grpc",
-            rpc.method = method,
-            rpc.response.status_code = Empty,
-        );
-        let context = span.context();
-        global::get_text_map_propagator(|propagator| {
-            propagator.inject_context(&context, &mut HeaderWriter(request.headers_mut()));
-        });
-        let answer = self.channel.call(request);
-        let told = span.clone();
-        let answered = async move {
-            let response = answer.await;
-            let code = response.as_ref().map_or(Code::Unavailable, code_of);
-            tell(&told, code, code != Code::Ok);
-            response
-        };
-        Box::pin(answered.instrument(span))
-    }
-}
-
-fn method_of(request: &http::Request<Body>) -> String {
-    request.uri().path().trim_start_matches('/').to_owned()
-}
-
-/// Returns what the headers say; a good unary call and every stream have their status in the trailers.
-fn code_of<B>(response: &http::Response<B>) -> Code {
-    response.headers().get("grpc-status").map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()))
-}
-
-fn tell(span: &Span, code: Code, failed: bool) {
-    span.record("rpc.response.status_code", name_of(code));
-    if failed {
-        span.record("otel.status_code", "ERROR").record("error.type", name_of(code));
-    }
-}
-
-/// Whether the server is to blame; the others are answers that a caller earned.
-fn blames_server(code: Code) -> bool {
-    use Code::{DataLoss, DeadlineExceeded, Internal, Unavailable, Unimplemented, Unknown};
-    matches!(code, Unknown | DeadlineExceeded | Unimplemented | Internal | Unavailable | DataLoss)
-}
-
-/// The name of a code as gRPC writes it.
-fn name_of(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
-    }
-}
-
-struct HeaderWriter<'a>(&'a mut http::HeaderMap);
-
-impl Injector for HeaderWriter<'_> {
-    fn set(&mut self, key: &str, value: String) {
-        if let (Ok(key), Ok(value)) = (HeaderName::try_from(key), HeaderValue::try_from(value)) {
-            self.0.insert(key, value);
-        }
-    }
-}
-
-struct HeaderReader<'a>(&'a http::HeaderMap);
-
-impl Extractor for HeaderReader<'_> {
-    fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key)?.to_str().ok()
-    }
-
-    fn keys(&self) -> Vec<&str> {
-        Vec::new()
-    }
 }
 
 /// Serves health and metrics for a process that has no gRPC API, until `stopping`; readiness follows the board.
@@ -207,6 +79,7 @@ async fn serve_health(addr: SocketAddr, health: &Health, stopping: &Cancellation
 pub struct Server {
     routes: RoutesBuilder,
     common: Common,
+    credentials: Option<Credentials>,
     health: Health,
     board: Board,
 }
@@ -215,7 +88,7 @@ impl Server {
     /// Begins with health, status and, if wanted, reflection.
     ///
     /// # Errors
-    /// When the descriptors can't be served.
+    /// When the descriptors can't be served, or the files of TLS don't hold together.
     pub fn new(common: &Common, health: &Health, board: &Board) -> anyhow::Result<Self> {
         let mut routes = Routes::builder();
         routes.add_service(health.server()).add_service(board.server());
@@ -228,7 +101,8 @@ impl Server {
             routes.add_service(descriptors().build_v1().context("serving reflection")?);
             routes.add_service(descriptors().build_v1alpha().context("serving reflection")?);
         }
-        Ok(Self { routes, common: common.clone(), health: health.clone(), board: board.clone() })
+        let credentials = Credentials::load(&common.tls)?;
+        Ok(Self { routes, common: common.clone(), credentials, health: health.clone(), board: board.clone() })
     }
 
     /// Adds a service.
@@ -248,9 +122,11 @@ impl Server {
     /// # Errors
     /// When an address can't be bound.
     pub async fn serve(self, stopping: CancellationToken) -> anyhow::Result<()> {
-        let Self { routes, common, health, board } = self;
+        let Self { routes, common, credentials, health, board } = self;
+        let incoming = listen(common.grpc_addr, credentials).await?;
         let api = tonic::transport::Server::builder()
             .layer(ObserveLayer)
+            .layer(GateLayer)
             .timeout(SERVER_DEADLINE)
             .max_concurrent_streams(100)
             .http2_keepalive_interval(Some(Duration::from_secs(30)))
@@ -269,7 +145,7 @@ impl Server {
         };
         let serve_api = async {
             tokio::select! {
-                served = api.serve_with_shutdown(common.grpc_addr, stopping.clone().cancelled_owned()) => {
+                served = api.serve_with_incoming_shutdown(incoming, stopping.clone().cancelled_owned()) => {
                     served.with_context(|| format!("serving gRPC on {}", common.grpc_addr))
                 }
                 () = cut => Ok(()),
@@ -282,77 +158,5 @@ impl Server {
             health.clone().follow(board, stopping.clone()),
         )?;
         Ok(())
-    }
-}
-
-static CALL_DURATION: LazyLock<Histogram<f64>> = LazyLock::new(|| {
-    global::meter("lanesync.grpc")
-        .f64_histogram("rpc.server.call.duration")
-        .with_unit("s")
-        .with_boundaries(metrics::CALL_SECONDS.to_vec())
-        .build()
-});
-
-#[derive(Clone, Copy)]
-struct ObserveLayer;
-
-impl<S> Layer<S> for ObserveLayer {
-    type Service = Observe<S>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        Observe { inner }
-    }
-}
-
-/// One span and one duration per call.
-#[derive(Clone)]
-struct Observe<S> {
-    inner: S,
-}
-
-impl<S, B> Service<http::Request<Body>> for Observe<S>
-where
-    S: Service<http::Request<Body>, Response = http::Response<B>> + Clone + Send + 'static,
-    S::Future: Send,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = BoxFuture<'static, Result<S::Response, S::Error>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        let method = method_of(&request);
-        let span = info_span!(
-            "rpc",
-            otel.name = method,
-            otel.kind = "server",
-            otel.status_code = Empty,
-            error.type = Empty,
-            rpc.system.name = "grpc",
-            rpc.method = method,
-            rpc.response.status_code = Empty,
-        );
-        let parent = global::get_text_map_propagator(|propagator| propagator.extract(&HeaderReader(request.headers())));
-        let _ = span.set_parent(parent);
-        // The clone may not be ready; the original is, so it makes the call.
-        let clone = self.inner.clone();
-        let mut ready = std::mem::replace(&mut self.inner, clone);
-        let begun = Instant::now();
-        let told = span.clone();
-        let answered = async move {
-            let response = ready.call(request).await;
-            let code = response.as_ref().map_or(Code::Unknown, code_of);
-            tell(&told, code, blames_server(code));
-            // The name of a method that is not there is the caller's invention and must not become a label.
-            let method = if code == Code::Unimplemented { "_other".to_owned() } else { method };
-            let attributes =
-                [KeyValue::new("rpc.method", method), KeyValue::new("rpc.response.status_code", name_of(code))];
-            CALL_DURATION.record(begun.elapsed().as_secs_f64(), &attributes);
-            response
-        };
-        Box::pin(answered.instrument(span))
     }
 }

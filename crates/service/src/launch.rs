@@ -102,7 +102,7 @@ fn load<C: ServiceConfig>(args: &[String]) -> Result<C, ExitCode> {
         let _ = error.print();
         if help { ExitCode::SUCCESS } else { ExitCode::from(EX_CONFIG) }
     })?;
-    let contradictions = config.contradictions();
+    let contradictions = [config.common().tls.contradictions(), config.contradictions()].concat();
     if contradictions.is_empty() {
         return Ok(config);
     }

@@ -2,10 +2,13 @@
 
 pub mod audit;
 pub mod config;
+pub mod credentials;
+mod gate;
 pub mod grpc;
 pub mod health;
 mod launch;
 mod lifecycle;
+mod listen;
 mod logs;
 pub mod metrics;
 pub mod nats;

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use contract::access::Identity;
 use contract::auth::v1 as auth;
 use contract::auth::v1::connection_service_client::ConnectionServiceClient;
 use contract::auth::v1::workspace_service_client::WorkspaceServiceClient;
@@ -16,6 +17,7 @@ use contract::mapper::v1::mapping_service_client::MappingServiceClient;
 use contract::mapper::v1::{FieldMappingEntry, ValueDecision, ValueMapping};
 use contract::writer::v1::customer_service_client::CustomerServiceClient;
 use contract::writer::v1::parked_service_client::ParkedServiceClient;
+use service::credentials::Credentials;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::{ServiceName, Stack};
@@ -57,16 +59,17 @@ impl Lane {
     /// # Errors
     /// Never for a stack that is up.
     pub fn of(stack: &Stack) -> anyhow::Result<Self> {
-        Self::at(|name| stack.grpc_url(name))
+        let credentials = stack.mutual().map(|mutual| mutual.credentials(Identity::Operator)).transpose()?;
+        Self::at(|name| stack.grpc_url(name), credentials.as_ref())
     }
 
     /// Returns clients of services that run elsewhere; they connect on first use.
     ///
     /// # Errors
-    /// An address is none.
-    pub fn at(address_of: impl Fn(ServiceName) -> String) -> anyhow::Result<Self> {
+    /// An address is none, or its scheme does not go with the credentials.
+    pub fn at(address_of: impl Fn(ServiceName) -> String, credentials: Option<&Credentials>) -> anyhow::Result<Self> {
         let channel = |name| -> anyhow::Result<Channel> {
-            Ok(Endpoint::from_shared(address_of(name))?.timeout(CALL_LIMIT).connect_lazy())
+            service::grpc::channel(Endpoint::from_shared(address_of(name))?.timeout(CALL_LIMIT), credentials)
         };
         Ok(Self {
             auth: channel(ServiceName::Auth)?,

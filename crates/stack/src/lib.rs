@@ -8,6 +8,7 @@ pub mod books;
 mod folder;
 mod guard;
 pub mod lane;
+mod mutual;
 mod nats;
 mod port;
 mod postgres;
@@ -19,6 +20,7 @@ mod service;
 mod simulator;
 
 pub use folder::Folder;
+pub use mutual::{Mutual, tls_in};
 pub use nats::{Nats, NatsUser};
 pub use port::free_port;
 pub use postgres::{Postgres, PostgresOptions};

@@ -13,7 +13,7 @@ use rustix::process::Signal;
 
 use crate::secret::random_bytes;
 use crate::{
-    Addresses, Folder, Nats, NatsUser, Postgres, PostgresOptions, Process, Service, ServiceName, random_hex,
+    Addresses, Folder, Mutual, Nats, NatsUser, Postgres, PostgresOptions, Process, Service, ServiceName, random_hex,
     write_private,
 };
 
@@ -65,6 +65,8 @@ pub struct StackOptions {
     pub token_keys_file: Option<PathBuf>,
     /// The address under which browsers reach the console and the OAuth callback; its own by default.
     pub public_url: Option<String>,
+    /// Whether every gRPC link is sealed by mutual TLS, with certificates made for this stack.
+    pub is_mutual: bool,
     /// Whether people sign in to the console by saying who they are.
     pub development_sign_in: bool,
     /// The log filter of every service.
@@ -87,6 +89,7 @@ impl StackOptions {
             nats: None,
             token_keys_file: None,
             public_url: None,
+            is_mutual: false,
             development_sign_in: true,
             log: "info".to_owned(),
             postgres: PostgresOptions::default(),
@@ -108,6 +111,7 @@ pub struct Stack {
     nats_access: BTreeMap<NatsUser, NatsAccess>,
     database_url_file: PathBuf,
     console_url: String,
+    mutual: Option<Mutual>,
     folder: Folder,
 }
 
@@ -142,6 +146,7 @@ impl Stack {
             Some(file) => file.clone(),
             None => token_keys(&secrets)?,
         };
+        let mutual = if options.is_mutual { Some(Mutual::new(folder.private("certificates")?)?) } else { None };
         let mut stack = Self {
             services: BTreeMap::new(),
             nats: broker.server,
@@ -149,11 +154,15 @@ impl Stack {
             nats_access: broker.access,
             database_url_file: database.url_file,
             console_url: console_url(options, &addresses),
+            mutual,
             folder,
         };
         for service in ServiceName::ALL {
             let access = stack.nats_access_of(service);
             let mut settings = settings(service, options, access, &addresses, &token_keys);
+            for (name, file) in stack.mutual.iter().flat_map(|mutual| mutual.settings(service.identity())) {
+                settings.insert(name.into(), file.into());
+            }
             if service.has_database() {
                 let url_file = secrets.join(format!("{}.database-url", service.short()));
                 let url = as_role(&database.url, &service.role(), &passwords)?;
@@ -239,7 +248,13 @@ impl Stack {
     /// The gRPC address of a service, as its clients are given it.
     #[must_use]
     pub fn grpc_url(&self, name: ServiceName) -> String {
-        self.service(name).addresses().grpc_url()
+        self.service(name).addresses().grpc_url(self.mutual.is_some())
+    }
+
+    /// The certificates of its gRPC links, if they are sealed.
+    #[must_use]
+    pub const fn mutual(&self) -> Option<&Mutual> {
+        self.mutual.as_ref()
     }
 
     /// Where browsers reach the console.
@@ -437,7 +452,7 @@ fn settings(
     for (peer, listening) in addresses {
         if service.calls(*peer) {
             let name = format!("LANESYNC_{}_URL", peer.short().to_uppercase());
-            set(&name, listening.grpc_url().into());
+            set(&name, listening.grpc_url(options.is_mutual).into());
         }
     }
 

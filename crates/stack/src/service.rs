@@ -8,6 +8,7 @@ use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use contract::access::Identity;
 use rustix::process::Signal;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -67,6 +68,18 @@ impl ServiceName {
         }
     }
 
+    /// Who it is to those it calls and to those that call it.
+    #[must_use]
+    pub const fn identity(self) -> Identity {
+        match self {
+            Self::Auth => Identity::Auth,
+            Self::Extractor => Identity::Extractor,
+            Self::Mapper => Identity::Mapper,
+            Self::Writer => Identity::Writer,
+            Self::Console => Identity::Console,
+        }
+    }
+
     /// Whether it calls `peer`; a service refuses settings that it has no use for.
     #[must_use]
     pub const fn calls(self, peer: Self) -> bool {
@@ -114,10 +127,10 @@ impl Addresses {
         Ok(Self { grpc: free_address()?, health: free_address()?, metrics: free_address()?, web: free_address()? })
     }
 
-    /// The address of the gRPC API as its clients are given it.
+    /// The address of the gRPC API as its clients are given it: sealed by mutual TLS, or in the clear.
     #[must_use]
-    pub fn grpc_url(&self) -> String {
-        format!("http://{}", self.grpc)
+    pub fn grpc_url(&self, is_sealed: bool) -> String {
+        format!("{}://{}", if is_sealed { "https" } else { "http" }, self.grpc)
     }
 
     /// The address of the pages as browsers are given it.

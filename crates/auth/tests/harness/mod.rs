@@ -211,7 +211,7 @@ async fn serve(peer: &Peer, servers: &mut JoinSet<()>) -> service::grpc::Peer {
     let server = tonic::transport::Server::builder().add_service(WorkspaceStateServiceServer::new(peer.clone()));
     let incoming = tonic::transport::server::TcpIncoming::from(listener);
     servers.spawn(async move { server.serve_with_incoming(incoming).await.expect("a peer serves") });
-    service::grpc::peer(&format!("http://{address}")).unwrap()
+    service::grpc::peer(&format!("http://{address}"), None).unwrap()
 }
 
 impl Replica {

@@ -246,8 +246,8 @@ async fn s37_an_order_is_passed_on_until_the_mapper_has_carried_it_out_and_then_
     let server = tonic::transport::Server::builder().add_service(ErasureServiceServer::new(mapper.clone()));
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(async move { server.serve_with_incoming(TcpListenerStream::new(listener)).await.unwrap() });
-    let writer = house.writer.clone();
-    tasks.spawn(async move { writer.pass_on_erasures(&url, CancellationToken::new()).await.unwrap() });
+    let (writer, peer) = (house.writer.clone(), service::grpc::peer(&url, None).unwrap());
+    tasks.spawn(async move { writer.pass_on_erasures(peer, CancellationToken::new()).await.unwrap() });
 
     let request = Uuid::now_v7();
     assert_eq!(order(&house, &account(1), request).await.unwrap().source_erase_time, None);

@@ -154,7 +154,7 @@ fn make_reader(
     share_percent: u64,
     usage_believed_for: Duration,
 ) -> Reader {
-    let peers = Peers::new(address, address, address).unwrap();
+    let peers = Peers::new(address, address, address, None).unwrap();
     let options = ClientOptions {
         api_version: "67.0".into(),
         hosts: Hosts::Test,

@@ -16,9 +16,10 @@ use contract::common::v1::Plan;
 use contract::error::Reason;
 use contract::extractor::v1::{SyncRun, SyncScope};
 use serde_json::{Value, json};
+use service::credentials::Credentials;
 use stack::books::balance;
 use stack::lane::{Headless, Lane};
-use stack::{Orders, ServiceName, free_port};
+use stack::{Folder, Orders, ServiceName, free_port, tls_in};
 
 use self::drill::Drill;
 use self::engine::{Compose, Engine, Found, Lacking};
@@ -44,6 +45,9 @@ pub(crate) struct Arguments {
     /// The profile of `--compile`.
     #[arg(long, default_value = "release", requires = "compile")]
     profile: String,
+    /// Seals every gRPC link by mutual TLS.
+    #[arg(long)]
+    mtls: bool,
     /// Leaves the containers running.
     #[arg(long)]
     keep: bool,
@@ -84,7 +88,7 @@ async fn check(engine: &Engine, arguments: &Arguments, interrupts: &mut Interrup
     let mut environment = images.environment.clone();
     environment.extend(ports.environment());
     environment.extend(SIZE.map(|(name, number)| (name.to_owned(), number.to_string())));
-    let compose = Compose::new(engine, environment);
+    let compose = Compose::new(engine, environment, arguments.mtls);
     say("building the images");
     let built = Instant::now();
     compose.run(&["--profile", "*", "build", "--quiet"]).await?;
@@ -121,11 +125,14 @@ async fn play(compose: &Compose<'_>, ports: &Ports) -> anyhow::Result<Value> {
     let faults = confinement::faults(compose).await?;
     compose.run(&["run", "--rm", "-T", "lanesync", "workspace", "list", "--json"]).await.context("the command line")?;
 
+    let folder = Folder::new("operator")?;
+    let operator = if compose.is_mutual() { Some(operator(compose, &folder).await?) } else { None };
+
     let mut drills = Vec::new();
     let all: Vec<_> = Drill::all().collect();
     for some in all.chunks(COMPARES) {
         say("syncing the simulated org into a new workspace");
-        let world = World::connected(ports).await?;
+        let world = World::connected(ports, operator.as_ref()).await?;
         world.sync().await?;
         drills.push(world.books("first load").await?);
         for drill in some {
@@ -157,6 +164,14 @@ async fn play(compose: &Compose<'_>, ports: &Ports) -> anyhow::Result<Value> {
     }))
 }
 
+/// The operator's certificate, taken out of its volume into a folder of this machine.
+async fn operator(compose: &Compose<'_>, folder: &Folder) -> anyhow::Result<Credentials> {
+    let files = folder.private("files")?;
+    let to = files.to_str().context("a folder of ours has a plain name")?;
+    compose.run(&["cp", "certificates:/volumes/certificates/operator/.", to]).await?;
+    Credentials::load(&tls_in(&files))?.context("the files are all named")
+}
+
 /// A connected and mapped workspace inside the containers.
 struct World {
     lane: Lane,
@@ -165,8 +180,9 @@ struct World {
 }
 
 impl World {
-    async fn connected(ports: &Ports) -> anyhow::Result<Self> {
-        let lane = Lane::at(|service| format!("http://127.0.0.1:{}", ports.services[&service]))?;
+    async fn connected(ports: &Ports, operator: Option<&Credentials>) -> anyhow::Result<Self> {
+        let scheme = if operator.is_some() { "https" } else { "http" };
+        let lane = Lane::at(|service| format!("{scheme}://127.0.0.1:{}", ports.services[&service]), operator)?;
         let orders = Orders::at(&format!("http://127.0.0.1:{}", ports.salesforce))?;
         let workspace = lane.create_workspace("Compose", Plan::Business).await?;
         let salesforce = format!("http://salesforce.localhost:{}", ports.salesforce);

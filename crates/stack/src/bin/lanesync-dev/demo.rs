@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use contract::access::Identity;
 use contract::common::v1::{Plan, SalesforceObject};
 use contract::extractor::v1::{SyncRun, SyncScope};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -33,6 +34,9 @@ pub(crate) struct Arguments {
     /// Prints the summary as one line of JSON.
     #[arg(long)]
     json: bool,
+    /// Seals every gRPC link by mutual TLS, with certificates made for this run.
+    #[arg(long)]
+    mtls: bool,
     /// How many accounts the org has.
     #[arg(long, default_value_t = 4_000)]
     accounts: u32,
@@ -107,6 +111,7 @@ impl Demo {
         let simulator = Simulator::start(&crate::programs()?, folder.path(), size).await?;
         let mut options = StackOptions::new(crate::programs()?, crate::search());
         options.salesforce = simulator.salesforce();
+        options.is_mutual = arguments.mtls;
         let stack = Stack::up(&options).await?;
         let lane = Lane::of(&stack)?;
 
@@ -191,6 +196,10 @@ impl Demo {
         let _ = writeln!(text, "  console: {}/", self.stack.console_url());
         for name in ServiceName::ALL.into_iter().filter(|name| *name != ServiceName::Console) {
             let _ = writeln!(text, "{:>9}: {}", name.short(), self.stack.grpc_url(name));
+        }
+        if let Some(mutual) = self.stack.mutual() {
+            let _ = writeln!(text, "each link is sealed; call as the operator, with the files in");
+            let _ = writeln!(text, "           {}", mutual.folder(Identity::Operator).display());
         }
         let _ = writeln!(text, "     logs: {}", self.stack.folder().display());
         text

@@ -132,7 +132,7 @@ fn addresses(stack: &Stack) -> Value {
     for name in ServiceName::ALL.into_iter().filter(|name| *name != ServiceName::Console) {
         let listening = stack.service(name).addresses();
         let of_service = json!({
-            "grpc": listening.grpc_url(),
+            "grpc": stack.grpc_url(name),
             "health": format!("http://{}", listening.health),
             "metrics": format!("http://{}/metrics", listening.metrics),
         });

@@ -7,9 +7,11 @@ use super::engine::Compose;
 /// Returns every fault in words; empty when there is none.
 pub(super) async fn faults(compose: &Compose<'_>) -> anyhow::Result<Vec<String>> {
     let config = compose.config().await?;
+    let off = if compose.is_mutual() { &["tools"][..] } else { &["tools", "mtls"] };
     let mut faults = Vec::new();
     for (service, wanted) in config["services"].as_object().into_iter().flatten() {
-        if wanted["profiles"].as_array().is_some_and(|profiles| profiles.iter().any(|profile| profile == "tools")) {
+        let profiles = wanted["profiles"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        if profiles.into_iter().any(|profile| off.contains(&profile)) {
             continue;
         }
         let container = compose.container(service).await?;

@@ -106,15 +106,16 @@ const LACKING: i32 = 69;
 pub(super) struct Compose<'a> {
     engine: &'a Engine,
     environment: BTreeMap<String, String>,
+    is_mutual: bool,
     project: String,
 }
 
 impl<'a> Compose<'a> {
-    pub(super) fn new(engine: &'a Engine, mut environment: BTreeMap<String, String>) -> Self {
+    pub(super) fn new(engine: &'a Engine, mut environment: BTreeMap<String, String>, is_mutual: bool) -> Self {
         // Its process tells whether a project is still somebody's: see `sweep`.
         let project = format!("{PROJECTS}{}", std::process::id());
         environment.insert("LANESYNC_IMAGES".to_owned(), project.clone());
-        Self { engine, environment, project }
+        Self { engine, environment, is_mutual, project }
     }
 
     /// Removes what checks left behind that were killed.
@@ -128,6 +129,11 @@ impl<'a> Compose<'a> {
             engine.remove_images(&name).await?;
         }
         Ok(())
+    }
+
+    /// Whether its gRPC links are sealed by mutual TLS.
+    pub(super) const fn is_mutual(&self) -> bool {
+        self.is_mutual
     }
 
     pub(super) fn engine(&self) -> &Engine {
@@ -144,6 +150,9 @@ impl<'a> Compose<'a> {
     pub(super) async fn run(&self, arguments: &[&str]) -> anyhow::Result<String> {
         let mut command = self.engine.command("docker");
         command.args(["compose", "--env-file", "deploy/compose/demo.env", "--project-name", &self.project]);
+        if self.is_mutual {
+            command.args(["--env-file", "deploy/compose/mtls.env"]);
+        }
         output(command.args(arguments).envs(&self.environment)).await
     }
 
