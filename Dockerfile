@@ -57,6 +57,9 @@ RUN mkdir -p /volumes/nats-data \
     && for reader in postgres nats migrate auth extractor mapper customer-writer console; do \
            mkdir -p "/volumes/secrets/${reader}" || exit 1; \
        done \
+    && for holder in authority auth extractor mapper customer-writer console lane operator; do \
+           mkdir -p "/volumes/certificates/${holder}" || exit 1; \
+       done \
     && chmod -R 0750 /volumes && chown -R 65532:65532 /volumes
 
 # hadolint ignore=DL3006
