@@ -8,6 +8,7 @@ mod compose;
 mod contracts;
 mod manifests;
 mod metrics;
+mod mutual;
 mod network;
 mod rules;
 

@@ -12,18 +12,19 @@ use crate::{documents, items, output, read, texts, tool};
 const KUBERNETES: &str = "1.37";
 const SERVERS: [&str; 5] = ["auth", "console", "customer-writer", "extractor", "mapper"];
 /// Kinds of others, whose schemas no package carries.
-const FOREIGN: [&str; 2] = ["ScaledObject", "ServiceMonitor"];
+const FOREIGN: [&str; 4] = ["Certificate", "Issuer", "ScaledObject", "ServiceMonitor"];
 
 pub(crate) static DEV: LazyLock<Vec<Value>> = LazyLock::new(|| kustomize("dev"));
 pub(crate) static PROD: LazyLock<Vec<Value>> = LazyLock::new(|| kustomize("prod"));
+pub(crate) static PROD_MTLS: LazyLock<Vec<Value>> = LazyLock::new(|| kustomize("prod-mtls"));
 
 fn kustomize(overlay: &str) -> Vec<Value> {
     documents(&output(tool("kubectl").arg("kustomize").arg(format!("deploy/kustomize/overlays/{overlay}"))))
 }
 
-fn helm() -> Vec<Value> {
+fn helm(values: &[&str]) -> Vec<Value> {
     let chart = ["template", "lanesync", "deploy/helm/lanesync", "--namespace", "lanesync"];
-    documents(&output(tool("helm").args(chart)))
+    documents(&output(tool("helm").args(chart).args(values)))
 }
 
 pub(crate) fn of_kind<'a>(objects: &'a [Value], kind: &str) -> BTreeMap<&'a str, &'a Value> {
@@ -50,7 +51,8 @@ pub(crate) fn variables(pod: &Value) -> BTreeMap<&str, &str> {
 #[test]
 fn every_object_holds_against_the_strict_schema_of_kubernetes() {
     let folder = tempfile::tempdir().unwrap();
-    for (name, objects) in [("dev", &*DEV), ("prod", &*PROD), ("helm", &helm())] {
+    let all = [("dev", &*DEV), ("prod", &*PROD), ("prod-mtls", &*PROD_MTLS), ("helm", &helm(&[]))];
+    for (name, objects) in all {
         let file = folder.path().join(format!("{name}.yaml"));
         let ours = objects.iter().filter(|object| !FOREIGN.contains(&object["kind"].as_str().unwrap()));
         let text: String = ours.map(|object| format!("---\n{}", yaml_serde::to_string(object).unwrap())).collect();
@@ -71,10 +73,19 @@ fn the_validator_refuses_a_misspelt_field() {
 
 #[test]
 fn the_chart_renders_what_the_prod_overlay_renders() {
+    assert_same(&PROD, &helm(&[]));
+}
+
+#[test]
+fn the_chart_renders_what_the_prod_overlay_with_mutual_tls_renders() {
+    assert_same(&PROD_MTLS, &helm(&["--set", "mtls=true"]));
+}
+
+fn assert_same(overlay: &[Value], chart: &[Value]) {
     // A release does not make the namespace that it lives in.
     let kustomize =
-        PROD.iter().filter(|object| object["kind"] != "Namespace").map(comparable).collect::<BTreeMap<_, _>>();
-    let helm = helm().iter().map(comparable).collect::<BTreeMap<_, _>>();
+        overlay.iter().filter(|object| object["kind"] != "Namespace").map(comparable).collect::<BTreeMap<_, _>>();
+    let helm = chart.iter().map(comparable).collect::<BTreeMap<_, _>>();
     let names = |objects: &BTreeMap<String, Value>| objects.keys().cloned().collect::<BTreeSet<_>>();
     assert_eq!(names(&helm), names(&kustomize));
     for (name, object) in &kustomize {
@@ -107,7 +118,7 @@ fn comparable(object: &Value) -> (String, Value) {
 
 #[test]
 fn the_migration_runs_before_a_release_is_installed_or_upgraded() {
-    let all = helm();
+    let all = helm(&[]);
     let hooks =
         all.iter().filter(|object| object["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade");
     let kinds: BTreeSet<_> = hooks.map(|object| object["kind"].as_str().unwrap()).collect();
@@ -153,7 +164,7 @@ fn every_server_is_there_with_its_service_account_budget_and_address() {
 
 #[test]
 fn no_pod_may_more_than_it_must() {
-    for objects in [&*DEV, &*PROD] {
+    for objects in [&*DEV, &*PROD, &*PROD_MTLS] {
         assert_eq!(pods(objects).len(), SERVERS.len() + 1);
         for (name, pod) in pods(objects) {
             assert_eq!(pod["automountServiceAccountToken"], false, "{name}");
@@ -225,7 +236,7 @@ fn known(component: &str) -> BTreeSet<String> {
 
 #[test]
 fn no_program_is_given_a_setting_that_it_does_not_read() {
-    for objects in [&*DEV, &*PROD] {
+    for objects in [&*DEV, &*PROD, &*PROD_MTLS] {
         for (name, pod) in pods(objects) {
             let known = known(name);
             let foreign: Vec<_> = variables(pod).into_keys().filter(|variable| !known.contains(*variable)).collect();
