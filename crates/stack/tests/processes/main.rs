@@ -6,6 +6,7 @@ mod dev;
 mod nats;
 mod postgres;
 mod process;
+mod rights;
 mod service;
 
 use std::path::Path;

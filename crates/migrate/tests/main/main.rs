@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can not go on fails")]
 
+mod rights;
+
 use std::path::Path;
 
 use futures::future::join_all;
