@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 /// Every table, what its service's role may do with it (select, insert, update, delete), and whether each row belongs to
 /// a workspace that the transaction has to name. No other role may do anything.
 const TABLES: &[(&str, &str, bool)] = &[
-    ("auth._sqlx_migrations", "s", false),
+    ("auth._sqlx_migrations", "", false),
     ("auth.audit", "si", true),
     ("auth.audit_anchor", "s", true),
     ("auth.connection", "siu", true),
@@ -21,7 +21,7 @@ const TABLES: &[(&str, &str, bool)] = &[
     ("auth.traffic", "su", false),
     ("auth.workspace", "siu", false),
     ("auth.workspace_state", "sid", true),
-    ("customers._sqlx_migrations", "s", false),
+    ("customers._sqlx_migrations", "", false),
     ("customers.applied_chunk", "siud", true),
     ("customers.audit", "si", true),
     ("customers.audit_anchor", "s", true),
@@ -35,7 +35,7 @@ const TABLES: &[(&str, &str, bool)] = &[
     ("customers.ledger", "siu", false),
     ("customers.parked", "siud", true),
     ("customers.workspace", "siu", false),
-    ("extractor._sqlx_migrations", "s", false),
+    ("extractor._sqlx_migrations", "", false),
     ("extractor.api_usage", "siud", false),
     ("extractor.coverage", "siud", true),
     ("extractor.field_list", "siud", true),
@@ -45,7 +45,7 @@ const TABLES: &[(&str, &str, bool)] = &[
     ("extractor.run_object", "siud", true),
     ("extractor.traffic_stop", "s", false),
     ("extractor.workspace", "siud", false),
-    ("mapper._sqlx_migrations", "s", false),
+    ("mapper._sqlx_migrations", "", false),
     ("mapper.audit", "si", true),
     ("mapper.audit_anchor", "s", true),
     ("mapper.chore", "siud", false),

@@ -1,0 +1,3 @@
+-- The right on all tables took in the list of migrations, which is the owner's alone: the service neither reads nor
+-- writes it.
+revoke all on extractor._sqlx_migrations from lanesync_extractor;
