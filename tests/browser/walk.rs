@@ -42,6 +42,7 @@ pub(crate) async fn past_every_page(
         ("contact", format!("/contacts/{contact}")),
         ("runs", "/runs".to_owned()),
         ("problems", "/problems".to_owned()),
+        ("settings", "/settings".to_owned()),
         ("resync", "/resync".to_owned()),
         ("access", "/access".to_owned()),
         ("disconnect", "/disconnect".to_owned()),

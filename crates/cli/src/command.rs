@@ -10,7 +10,8 @@ use crate::argument::{self, StartDate};
 use crate::failure::{Exit, Failure};
 use crate::session::{Global, Session, remark, say};
 use crate::{
-    access, connection, contacts, customers, estimate, history, mapping, parked, replay, run, status, values, workspace,
+    access, budget, connection, contacts, customers, estimate, history, mapping, parked, replay, run, status, values,
+    workspace,
 };
 
 const EXIT_CODES: &str = "\
@@ -76,6 +77,8 @@ enum Command {
         #[arg(value_parser = service::config::duration)]
         interval: Duration,
     },
+    /// Show or change which share of the org's daily calls lanesync may use.
+    Budget(budget::Command),
     /// Which Salesforce field feeds which Lane field.
     #[command(subcommand)]
     Mapping(mapping::Command),
@@ -129,6 +132,7 @@ async fn dispatch(session: &Session, command: Command) -> Result<Exit, Failure> 
         Command::Runs(command) => run::run(session, command).await,
         Command::Resync(resync) => run::resync(session, resync).await,
         Command::Schedule { interval } => run::schedule(session, interval).await,
+        Command::Budget(command) => budget::run(session, command).await,
         Command::Mapping(command) => mapping::run(session, command).await,
         Command::Values(command) => values::run(session, command).await,
         Command::Unmapped => values::unmapped(session).await,

@@ -47,6 +47,7 @@ impl Exit {
             | Reason::FieldMappingInvalid
             | Reason::ValueMappingInvalid
             | Reason::PollIntervalInvalid
+            | Reason::ApiBudgetInvalid
             | Reason::RecordRejected
             | Reason::ArgumentInvalid => Self::Usage,
             Reason::ResourceNotFound => Self::NotFound,

@@ -2,6 +2,7 @@
 
 mod access;
 mod argument;
+mod budget;
 mod callback;
 mod command;
 mod connection;

@@ -157,6 +157,8 @@ scripted!(syncs::SyncService {
     estimate_start_dates: extractor::EstimateStartDatesRequest => extractor::EstimateStartDatesResponse;
     refetch_records: extractor::RefetchRecordsRequest => extractor::SyncRun;
     update_schedule: extractor::UpdateScheduleRequest => extractor::Schedule;
+    get_api_budget: extractor::GetApiBudgetRequest => extractor::ApiBudget;
+    update_api_budget: extractor::UpdateApiBudgetRequest => extractor::ApiBudget;
 }
     type WatchSyncStatusStream = Changes;
 

@@ -199,6 +199,37 @@ async fn the_schedule_is_a_duration() {
 }
 
 #[tokio::test]
+async fn a_budget_is_shown_changed_and_only_checked() {
+    let services = Scripted::start().await;
+    let told = |percent| wire::ApiBudget {
+        workspace_id: WORKSPACE.into(),
+        percent,
+        default_percent: 25,
+        own_calls_used: 120,
+        own_calls_limit: Some(2_500),
+        etag: "19".into(),
+        ..wire::ApiBudget::default()
+    };
+    services.always("get_api_budget", told(25));
+    services.on("update_api_budget", move |request: wire::UpdateApiBudgetRequest| {
+        assert!(!request.request_id.is_empty());
+        Ok(told(request.percent))
+    });
+    let shown = lanesync(&services, &["budget", "--json"]).await.json();
+    let expected = json!({
+        "workspace_id": WORKSPACE, "percent": 25, "default_percent": 25, "own_calls_used": 120, "own_calls_limit": 2500,
+        "org_calls_used": null, "org_calls_limit": null, "etag": "19",
+    });
+    assert_eq!(shown, expected);
+    let changed = lanesync(&services, &["budget", "40", "--preview", "--etag", "19"]).await;
+    assert!(changed.out.contains("40 % of the org's daily calls"), "{}", changed.out);
+    let asked = services.asked::<wire::UpdateApiBudgetRequest>("update_api_budget");
+    assert_eq!((asked[0].percent, asked[0].validate_only, asked[0].etag.as_str()), (40, true, "19"));
+    services.refuse("update_api_budget", Failure::new(Reason::ApiBudgetInvalid, "The share is out of range."));
+    assert_eq!(lanesync(&services, &["budget", "101"]).await.code, 2);
+}
+
+#[tokio::test]
 async fn waiting_for_a_replay_ends_when_it_is_done() {
     let services = Scripted::start().await;
     let in_hand = mapper::Replay { run_id: RUN.into(), mapping_version: 3, expected: 5, ..mapper::Replay::default() };

@@ -21,6 +21,7 @@ mod resync;
 mod runs;
 mod serve;
 mod session;
+mod settings;
 mod sign_in;
 mod status;
 mod trouble;

@@ -126,6 +126,7 @@ pub(crate) fn title(reason: Reason) -> &'static str {
         Reason::EtagMismatch => "Somebody else saved first",
         Reason::SyncAlreadyRunning => "A sync is running already",
         Reason::PollIntervalInvalid => "This interval can't be used",
+        Reason::ApiBudgetInvalid => "This share can't be used",
         Reason::FieldLocked => "This field is locked",
         Reason::RecordRejected => "This value does not fit",
         Reason::ArgumentInvalid => "Something in this request is not right",

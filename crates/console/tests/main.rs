@@ -11,6 +11,7 @@ mod mapping;
 mod oidc;
 mod problems;
 mod provider;
+mod settings;
 mod signing_in;
 mod statuses;
 mod values;

@@ -45,7 +45,7 @@ async fn the_page_follows_a_workspace_from_its_plan_to_a_finished_sync() {
     assert!(["healthy", "degraded"].contains(&page.state()), "{}", page.body);
     assert!(page.body.contains("Connected") && page.body.contains("Accounts"));
 
-    for place in ["mapping/accounts", "values/status", "customers", "runs", "problems", "plan", "help"] {
+    for place in ["mapping/accounts", "values/status", "customers", "runs", "problems", "settings", "plan", "help"] {
         let path = format!("/integrations/salesforce/{place}");
         assert!(page.body.contains(&path) || place == "plan", "{path} is linked");
         assert_eq!(admin.open(&path).await.status, StatusCode::OK, "{path} leads somewhere");

@@ -85,6 +85,8 @@ reasons! {
     SyncAlreadyRunning = "SYNC_ALREADY_RUNNING", Aborted, "Open the running sync, or cancel it.";
     /// The poll interval is out of range.
     PollIntervalInvalid = "POLL_INTERVAL_INVALID", InvalidArgument, "Choose between 1 minute and 24 hours.";
+    /// The share of the org's calls is out of range.
+    ApiBudgetInvalid = "API_BUDGET_INVALID", InvalidArgument, "Choose between 1 and 100 percent of the org's calls.";
     /// A mapping feeds the field.
     FieldLocked = "FIELD_LOCKED", FailedPrecondition, "Edit the record in Salesforce, or unmap the field.";
     /// A value does not fit.

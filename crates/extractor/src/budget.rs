@@ -30,18 +30,30 @@ pub struct Known {
     pub believed_for: Duration,
 }
 
+/// Returns how many calls a share allows in 24 hours.
+#[must_use]
+pub fn own_limit(org_limit: u64, share_percent: u64) -> u64 {
+    org_limit.saturating_mul(share_percent).div_ceil(100)
+}
+
 /// Decides whether a call may be made. An org that never said anything is no reason to pause.
 ///
 /// # Errors
 /// Why not.
 pub fn check(known: &Known) -> Result<(), Pause> {
     let Some((usage, age)) = known.usage else { return Ok(()) };
-    let share = usage.org.limit.saturating_mul(known.share_percent);
-    if usage.org.limit > 0 && known.own_calls.saturating_mul(100) >= share {
+    if usage.org.limit > 0 && known.own_calls >= own_limit(usage.org.limit, known.share_percent) {
         return Err(Pause::OwnShare);
     }
     let close = usage.org.reaches(ORG_GUARD_PERCENT) || usage.app.is_some_and(|app| app.reaches(ORG_GUARD_PERCENT));
     if close && age < known.believed_for { Err(Pause::OrgGuard) } else { Ok(()) }
+}
+
+/// Whether another share ends a wait for calls: our share was used up, the new one has room, and the org as a whole too.
+#[must_use]
+pub fn ends_wait(known: &Known, new_share_percent: u64) -> bool {
+    let new = Known { share_percent: new_share_percent, ..*known };
+    check(known) == Err(Pause::OwnShare) && check(&new).is_ok()
 }
 
 #[cfg(test)]
@@ -69,6 +81,23 @@ mod tests {
     fn our_share_is_ours_however_much_the_org_has_left() {
         assert_eq!(check(&known("api-usage=30000/100000", 24_999)), Ok(()));
         assert_eq!(check(&known("api-usage=30000/100000", 25_000)), Err(Pause::OwnShare));
+    }
+
+    #[test]
+    fn only_a_larger_share_with_room_ends_a_wait() {
+        let used_up = known("api-usage=30000/100000", 25_000);
+        assert!(ends_wait(&used_up, 30));
+        assert!(!ends_wait(&used_up, 25) && !ends_wait(&used_up, 10));
+        let full_org = known("api-usage=85000/100000", 25_000);
+        assert!(!ends_wait(&full_org, 90), "others used up the org's calls");
+        assert!(!ends_wait(&known("api-usage=81000/100000", 10), 90), "it is not our share that is waited for");
+    }
+
+    #[test]
+    fn a_limit_that_does_not_divide_counts_as_it_is_shown() {
+        assert_eq!((own_limit(1_234, 25), own_limit(0, 25), own_limit(100, 8)), (309, 0, 8));
+        assert_eq!(check(&known("api-usage=1/1234", 308)), Ok(()));
+        assert_eq!(check(&known("api-usage=1/1234", 309)), Err(Pause::OwnShare));
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub struct Config {
     /// Whether hosts beyond Salesforce's own may be called; never in production.
     #[arg(long, env = "LANESYNC_SALESFORCE_ALLOW_TEST_HOSTS", default_value_t = false, action = clap::ArgAction::Set)]
     pub salesforce_allow_test_hosts: bool,
-    /// Our share of the org's daily calls, in percent.
+    /// Our share of the org's daily calls, in percent, for workspaces that chose none.
     #[arg(long, env = "LANESYNC_SALESFORCE_API_BUDGET_PERCENT", default_value_t = 25, value_parser = clap::value_parser!(u64).range(1..=100))]
     pub salesforce_api_budget_percent: u64,
     /// API version, e.g. 67.0.

@@ -118,13 +118,33 @@ fn auth_revoked_says_since_when_and_that_nothing_was_deleted() {
     assert_eq!(main_action(&page), ("Reconnect", "/connect"));
 }
 
+fn quota_exhausted(own_calls_limit: i64) -> StatusPage {
+    let connection = Some(connection(GrantState::Active));
+    let mut answers = answers(SyncState::QuotaExhausted, "SALESFORCE_QUOTA_EXHAUSTED", Plan::Business, connection);
+    answers.ground.status.as_mut().unwrap().own_calls_limit = Some(own_calls_limit);
+    shown(&answers)
+}
+
 #[test]
-fn quota_exhausted_is_a_wait_and_not_an_error() {
-    let page = connected(SyncState::QuotaExhausted, "SALESFORCE_QUOTA_EXHAUSTED");
+fn quota_exhausted_is_a_wait_that_a_larger_share_ends() {
+    let page = quota_exhausted(120);
     assert_eq!((page.state, page.tone, page.icon), ("quota_exhausted", "wait", "wait"));
-    assert!(page.reason.contains("in 4 min"), "{}", page.reason);
+    assert!(
+        page.reason.starts_with("Lane used 120 of the 120 calls") && page.reason.contains("in 4 min"),
+        "{}",
+        page.reason
+    );
+    assert_eq!(main_action(&page), ("Change budget", "/settings#budget"));
     let quota = page.quota.unwrap();
     assert_eq!((quota.ours_part, quota.org_part), (12, 88));
+}
+
+#[test]
+fn calls_that_others_used_up_are_told_and_no_share_is_offered_first() {
+    let page = quota_exhausted(2_500);
+    assert!(page.reason.starts_with("Other apps of your org used its calls up: 1,000 of 10,000"), "{}", page.reason);
+    assert_eq!(main_action(&page), ("See runs", "/runs"));
+    assert!(page.actions.iter().any(|action| action.label == "Change budget"));
 }
 
 #[test]

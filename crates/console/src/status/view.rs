@@ -259,18 +259,7 @@ fn say(
             ),
             vec![action("Reconnect", "/connect")],
         ),
-        SyncState::QuotaExhausted => of(
-            "wait",
-            "wait",
-            "Paused: Salesforce API limit",
-            format!(
-                "The calls for now are used up. The sync goes on by itself{}.",
-                status
-                    .and_then(|status| Moment::of(status.next_run_time.as_ref(), now))
-                    .map_or_else(String::new, |next| format!(" {}", next.distance))
-            ),
-            vec![plain("See runs", "/runs")],
-        ),
+        SyncState::QuotaExhausted => quota_exhausted(status, now),
         SyncState::FirstSync => of(
             "busy",
             "sync",
@@ -297,6 +286,41 @@ fn say(
             vec![plain("Reload", "")],
         ),
     }
+}
+
+/// A wait for calls: whose calls they were decides what helps.
+fn quota_exhausted(status: Option<&SyncStatus>, now: Timestamp) -> Said {
+    let next = status
+        .and_then(|status| Moment::of(status.wait_until_time.as_ref().or(status.next_run_time.as_ref()), now))
+        .map_or_else(String::new, |next| format!(" {}", next.distance));
+    let own = status.and_then(|status| Some((status.api_calls_used, status.own_calls_limit?)));
+    let org = status.and_then(|status| Some((status.org_calls_used?, status.org_calls_limit?)));
+    let (reason, actions) = match (own.filter(|(used, share)| used >= share), org) {
+        (Some((used, share)), _) => (
+            format!(
+                "Lane used {} of the {} that are its share of the org’s day. The sync goes on by itself{next}, or at once \
+                 with a larger share.",
+                number(used),
+                count(share, "call", "calls")
+            ),
+            vec![action("Change budget", "/settings#budget"), plain("See runs", "/runs")],
+        ),
+        (None, Some((used, limit))) => (
+            format!(
+                "Other apps of your org used its calls up: {} of {} are used, {} of them by Lane. A larger share for Lane \
+                 does not help; the sync goes on by itself{next}.",
+                number(used),
+                number(limit),
+                number(status.map_or(0, |status| status.api_calls_used))
+            ),
+            vec![plain("See runs", "/runs"), plain("Change budget", "/settings#budget")],
+        ),
+        (None, None) => (
+            format!("The org’s calls for now are used up. The sync goes on by itself{next}."),
+            vec![plain("See runs", "/runs"), plain("Change budget", "/settings#budget")],
+        ),
+    };
+    Said { tone: "wait", icon: "wait", headline: "Paused: Salesforce API limit".to_owned(), reason, actions }
 }
 
 /// Syncing, with something to look at: what, and where to mend it.

@@ -89,12 +89,14 @@ pub(crate) enum Tab {
     Runs,
     /// What did not work.
     Problems,
+    /// How often it syncs, and at which cost.
+    Settings,
 }
 
 impl Tab {
     /// All of them, in order.
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Status, Self::Mapping, Self::Values, Self::Customers, Self::Runs, Self::Problems];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Status, Self::Mapping, Self::Values, Self::Customers, Self::Runs, Self::Problems, Self::Settings];
 
     /// Returns the name for people.
     pub(crate) fn title(self) -> &'static str {
@@ -105,6 +107,7 @@ impl Tab {
             Self::Customers => "Customers",
             Self::Runs => "Runs",
             Self::Problems => "Problems",
+            Self::Settings => "Sync settings",
         }
     }
 
@@ -117,6 +120,7 @@ impl Tab {
             Self::Customers => "/integrations/salesforce/customers",
             Self::Runs => "/integrations/salesforce/runs",
             Self::Problems => "/integrations/salesforce/problems",
+            Self::Settings => "/integrations/salesforce/settings",
         }
     }
 }
@@ -179,6 +183,10 @@ notices! {
     ValuesSaved = "values-saved", "Saved. It applies at once to the records that Lane has stored; no Salesforce call was made.";
     /// The options of a field were changed.
     OptionsSaved = "options-saved", "The options are saved.";
+    /// The interval of polls was changed.
+    ScheduleSaved = "schedule-saved", "Saved. Salesforce is asked as often from now on.";
+    /// Our share of the org's calls was changed.
+    BudgetSaved = "budget-saved", "Saved. If the sync waited for this, it goes on now.";
     /// Parked records are read again.
     Retried = "retried", "The records are asked for again. They leave this list when they are applied.";
 }
@@ -247,7 +255,7 @@ impl Frame {
         match tab {
             Tab::Values => self.unmapped,
             Tab::Problems => self.parked,
-            Tab::Status | Tab::Mapping | Tab::Customers | Tab::Runs => 0,
+            Tab::Status | Tab::Mapping | Tab::Customers | Tab::Runs | Tab::Settings => 0,
         }
     }
 }

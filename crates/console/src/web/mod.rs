@@ -104,6 +104,7 @@ fn integration() -> Router<App> {
         .merge(crate::mapping::routes())
         .merge(crate::values::routes())
         .merge(crate::problems::routes())
+        .merge(crate::settings::routes())
 }
 
 async fn not_found(visit: Visit) -> Response {

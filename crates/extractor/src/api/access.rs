@@ -43,7 +43,7 @@ impl AccessApi {
     async fn report(&self, request: GetAccessReportRequest) -> Result<AccessReport, Status> {
         let workspace = convert::workspace_id(&request.workspace_id)?;
         let known = readable(&self.reader, workspace).await?;
-        let session = self.reader.sessions.of(workspace, known.epoch);
+        let session = self.reader.sessions.of(&known);
         let freshness = if request.refresh { Freshness::Whole } else { Freshness::Minutes };
         let (seen, api_calls) = counting(async {
             let mut seen = Vec::new();

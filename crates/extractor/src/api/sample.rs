@@ -61,7 +61,7 @@ impl AccessApi {
         if let Some(kept) = self.samples.kept(key).filter(|_| !request.refresh) {
             return Ok(FieldSamples { api_calls: 0, ..kept.as_ref().clone() });
         }
-        let session = self.reader.sessions.of(workspace, known.epoch);
+        let session = self.reader.sessions.of(&known);
         let freshness = if request.refresh { Freshness::Asked } else { Freshness::Minutes };
         let (sampled, api_calls) = counting(async {
             match self.ask(&session, object, freshness).await {

@@ -31,7 +31,7 @@ impl SchemaService for SchemaApi {
         let workspace = convert::workspace_id(&request.workspace_id)?;
         let object = convert::object(request.object)?;
         let known = readable(&self.reader, workspace).await?;
-        let session = self.reader.sessions.of(workspace, known.epoch);
+        let session = self.reader.sessions.of(&known);
         let freshness = if request.refresh { Freshness::Asked } else { Freshness::Minutes };
         let schema = self.reader.describes.schema(&session, object, freshness).await;
         let calls = session.take_unsaved_calls();

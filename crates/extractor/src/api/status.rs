@@ -16,6 +16,7 @@ use tonic::Status;
 
 use super::runs::{wire_run, wire_time};
 use super::{books, known, plan_of};
+use crate::budget;
 use crate::reader::Reader;
 use crate::run::Purpose;
 use crate::stamp::Stamp;
@@ -109,11 +110,15 @@ pub(super) async fn gather(reader: &Reader, workspace: WorkspaceId) -> Result<Sy
         }),
         wait_until_time: known.wait_until.filter(|_| !known.wait_reason.is_empty()).and_then(wire_time),
         poll_interval: prost_types::Duration::try_from(known.poll_interval).ok(),
-        own_calls_limit: known.org_calls_limit.map(|limit| {
-            let share = i64::try_from(reader.client.share_percent()).unwrap_or(100);
-            limit.saturating_mul(share) / 100
-        }),
+        own_calls_limit: own_calls_limit(reader, &known),
     })
+}
+
+/// Returns how many calls our share allows in 24 hours, once the org told its limit.
+pub(super) fn own_calls_limit(reader: &Reader, known: &Workspace) -> Option<i64> {
+    let share = known.api_budget_percent.unwrap_or(reader.client.share_percent());
+    let limit = u64::try_from(known.org_calls_limit?).ok()?;
+    i64::try_from(budget::own_limit(limit, share)).ok()
 }
 
 async fn read_books(reader: &Reader, workspace: &Workspace) -> Result<Books, StoreError> {

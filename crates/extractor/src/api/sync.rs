@@ -7,9 +7,10 @@ use contract::convert;
 use contract::error::{Failure, Reason};
 use contract::extractor::v1::sync_service_server::SyncService;
 use contract::extractor::v1::{
-    CancelSyncRunRequest, EstimateStartDatesRequest, EstimateStartDatesResponse, EstimateSyncRequest,
-    GetSyncRunRequest, GetSyncStatusRequest, ListSyncRunsRequest, ListSyncRunsResponse, RefetchRecordsRequest,
-    Schedule, StartSyncRequest, SyncEstimate, SyncRun, SyncStatus, UpdateScheduleRequest, WatchSyncStatusRequest,
+    ApiBudget, CancelSyncRunRequest, EstimateStartDatesRequest, EstimateStartDatesResponse, EstimateSyncRequest,
+    GetApiBudgetRequest, GetSyncRunRequest, GetSyncStatusRequest, ListSyncRunsRequest, ListSyncRunsResponse,
+    RefetchRecordsRequest, Schedule, StartSyncRequest, SyncEstimate, SyncRun, SyncStatus, UpdateApiBudgetRequest,
+    UpdateScheduleRequest, WatchSyncStatusRequest,
 };
 use domain::{Object, RunId, SalesforceId, WorkspaceId};
 use futures::{Stream, StreamExt};
@@ -24,6 +25,7 @@ use crate::run::Phase;
 use crate::store::run::Creation;
 use crate::store::{self, StoreError, coverage};
 
+mod budget;
 mod estimate;
 mod start;
 
@@ -224,5 +226,14 @@ impl SyncService for SyncApi {
         }
         let poll_interval = prost_types::Duration::try_from(Duration::from_secs(interval.as_secs())).ok();
         Ok(Response::new(Schedule { workspace_id: workspace.to_string(), poll_interval }))
+    }
+
+    async fn get_api_budget(&self, request: Request<GetApiBudgetRequest>) -> Result<Response<ApiBudget>, Status> {
+        let workspace = convert::workspace_id(&request.into_inner().workspace_id)?;
+        Ok(Response::new(self.budget(workspace).await?))
+    }
+
+    async fn update_api_budget(&self, request: Request<UpdateApiBudgetRequest>) -> Result<Response<ApiBudget>, Status> {
+        Ok(Response::new(self.change_budget(request.into_inner()).await?))
     }
 }

@@ -242,6 +242,7 @@ mod tests {
             plan_since: None,
             org_calls_used: None,
             org_calls_limit: None,
+            api_budget_percent: None,
             last_success_at: None,
         }
     }

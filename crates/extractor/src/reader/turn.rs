@@ -122,7 +122,7 @@ impl Turn {
         let open = manifest::open_in_workspace(&mut tx, lease.workspace).await?;
         let booked = store::usage::last_day(&mut tx, lease.workspace).await?;
         tx.commit().await?;
-        let session = reader.sessions.of(lease.workspace, workspace.epoch);
+        let session = reader.sessions.of(&workspace);
         session.set_own_calls(booked);
         Ok(Some(Self {
             reader: reader.clone(),
@@ -429,7 +429,7 @@ impl Turn {
         );
         let noted = async {
             let mut conn = self.reader.pool.acquire().await?;
-            store::workspace::wait(&mut conn, &self.lease, reason, pause).await
+            store::workspace::wait(&mut conn, &self.lease, reason, pause, self.workspace.api_budget_percent).await
         };
         if let Err(error) = noted.await {
             tracing::warn!(error = format!("{:#}", anyhow::Error::new(error)), "the wait could not be noted");
@@ -440,7 +440,8 @@ impl Turn {
     async fn end_wait(&mut self) -> Result<(), TurnError> {
         if !self.workspace.wait_reason.is_empty() {
             let mut conn = self.reader.pool.acquire().await?;
-            store::workspace::wait(&mut conn, &self.lease, "", Duration::ZERO).await?;
+            let share = self.workspace.api_budget_percent;
+            store::workspace::wait(&mut conn, &self.lease, "", Duration::ZERO, share).await?;
             self.workspace.wait_reason.clear();
         }
         Ok(())

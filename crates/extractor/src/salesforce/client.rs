@@ -37,7 +37,7 @@ pub struct ClientOptions {
     pub hosts: Hosts,
     /// Certificates to trust besides the system's, PEM.
     pub extra_roots: Option<Vec<u8>>,
-    /// Our share of the org's daily calls.
+    /// Our share of the org's daily calls, for workspaces that chose none.
     pub share_percent: u64,
     /// How long the org's word about its limit is believed.
     pub usage_believed_for: Duration,
@@ -204,7 +204,7 @@ impl Client {
         Ok(Self { http: http.build()?, tokens, options: Arc::new(options) })
     }
 
-    /// Returns our share of the org's daily calls, in percent.
+    /// Returns our share of the org's daily calls, in percent, for workspaces that chose none.
     #[must_use]
     pub fn share_percent(&self) -> u64 {
         self.options.share_percent
@@ -270,7 +270,7 @@ impl Client {
         let known = budget::Known {
             usage: session.usage().map(|(usage, at)| (usage, at.elapsed())),
             own_calls: session.own_calls(),
-            share_percent: self.options.share_percent,
+            share_percent: session.share().unwrap_or(self.options.share_percent),
             believed_for: self.options.usage_believed_for,
         };
         budget::check(&known).map_err(|pause| {

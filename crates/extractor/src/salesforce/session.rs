@@ -17,6 +17,7 @@ use url::Url;
 use super::host::Hosts;
 use super::usage::OrgUsage;
 use super::verdict::Verdict;
+use crate::store::workspace::Workspace;
 
 tokio::task_local! {
     /// Calls of the piece of work in hand, while somebody wants to know them.
@@ -63,6 +64,7 @@ struct Meter {
     unsaved_calls: u64,
     own_calls: u64,
     usage: Option<(OrgUsage, Instant)>,
+    share: Option<u64>,
 }
 
 impl Session {
@@ -108,6 +110,11 @@ impl Session {
     /// Returns what the org said last, and when.
     pub fn usage(&self) -> Option<(OrgUsage, Instant)> {
         self.meter().usage
+    }
+
+    /// Returns the share of the org's daily calls that was chosen for the workspace, in percent.
+    pub fn share(&self) -> Option<u64> {
+        self.meter().share
     }
 
     /// Returns a token that Salesforce did not reject yet.
@@ -196,14 +203,16 @@ impl NoToken {
 pub struct Sessions(Arc<Mutex<HashMap<WorkspaceId, Arc<Session>>>>);
 
 impl Sessions {
-    /// Returns the session of a connection. A new epoch begins a new one: nothing of the old is used again.
+    /// Returns the session of a connection, with the share of calls that the books say. A new epoch begins a new one:
+    /// nothing of the old is used again.
     #[must_use]
-    pub fn of(&self, workspace: WorkspaceId, epoch: Epoch) -> Arc<Session> {
+    pub fn of(&self, known: &Workspace) -> Arc<Session> {
         let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let session = sessions.entry(workspace).or_insert_with(|| Arc::new(Session::new(workspace, epoch)));
-        if session.epoch != epoch {
-            *session = Arc::new(Session::new(workspace, epoch));
+        let session = sessions.entry(known.id).or_insert_with(|| Arc::new(Session::new(known.id, known.epoch)));
+        if session.epoch != known.epoch {
+            *session = Arc::new(Session::new(known.id, known.epoch));
         }
+        session.meter().share = known.api_budget_percent;
         Arc::clone(session)
     }
 }

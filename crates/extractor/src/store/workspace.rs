@@ -50,6 +50,8 @@ pub struct Workspace {
     pub org_calls_used: Option<i64>,
     /// The org's limit.
     pub org_calls_limit: Option<i64>,
+    /// Which share of the org's calls people chose for us; absent: the operator's.
+    pub api_budget_percent: Option<u64>,
     /// When everything read was last applied.
     pub last_success_at: Option<DateTime<Utc>>,
 }
@@ -101,7 +103,7 @@ pub async fn load(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<Opt
         r#"
         select revision, epoch, plan, connected, org_id, start_ms, first_sync_started, compare_due, poll_seconds,
                nullif(next_poll_at, 'infinity') as next_poll_at, wait_reason, wait_until, wait_since, plan_since,
-               org_calls_used, org_calls_limit, last_success_at
+               org_calls_used, org_calls_limit, api_budget_percent, last_success_at
           from extractor.workspace
          where workspace_id = $1
         "#,
@@ -130,6 +132,7 @@ pub async fn load(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<Opt
         plan_since: row.plan_since,
         org_calls_used: row.org_calls_used,
         org_calls_limit: row.org_calls_limit,
+        api_budget_percent: row.api_budget_percent.and_then(|percent| u64::try_from(percent).ok()),
         last_success_at: row.last_success_at,
     }))
 }
@@ -305,9 +308,17 @@ pub async fn still_holds(conn: &mut PgConnection, lease: &Lease, epoch: Epoch) -
 
 /// Notes why the workspace waits and until when; an empty reason ends the wait.
 ///
+/// A wait under another share of calls than the one in force is nobody's: somebody changed it during the turn.
+///
 /// # Errors
 /// When Postgres fails.
-pub async fn wait(conn: &mut PgConnection, lease: &Lease, reason: &str, pause: Duration) -> Result<(), StoreError> {
+pub async fn wait(
+    conn: &mut PgConnection,
+    lease: &Lease,
+    reason: &str,
+    pause: Duration,
+    share: Option<u64>,
+) -> Result<(), StoreError> {
     sqlx::query!(
         r#"
         update extractor.workspace
@@ -315,11 +326,13 @@ pub async fn wait(conn: &mut PgConnection, lease: &Lease, reason: &str, pause: D
                wait_reason = $3,
                wait_until  = case when $3 = '' then null else now() + make_interval(secs => $4) end
          where workspace_id = $1 and fence = $2 and (wait_reason <> $3 or $3 <> '')
+           and api_budget_percent is not distinct from $5
         "#,
         lease.workspace.0,
         lease.fence,
         reason,
         pause.as_secs_f64(),
+        share.and_then(|share| i16::try_from(share).ok()),
     )
     .execute(conn)
     .await?;
@@ -410,6 +423,51 @@ pub async fn set_poll_interval(
     .await?
     .rows_affected();
     Ok(changed == 1)
+}
+
+/// Returns by which request the share of calls was chosen last.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn api_budget_request(conn: &mut PgConnection, workspace: WorkspaceId) -> Result<Option<Uuid>, StoreError> {
+    let request = sqlx::query_scalar!(
+        "select api_budget_request_id from extractor.workspace where workspace_id = $1 for update",
+        workspace.0,
+    );
+    Ok(request.fetch_optional(conn).await?.flatten())
+}
+
+/// Changes our share of the org's calls, and ends a wait for calls if `ends_wait`. The next turn is due at once.
+///
+/// # Errors
+/// When Postgres fails.
+pub async fn set_api_budget(
+    conn: &mut PgConnection,
+    workspace: WorkspaceId,
+    percent: i16,
+    request_id: Option<Uuid>,
+    ends_wait: bool,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        r#"
+        update extractor.workspace
+           set api_budget_percent    = $2,
+               api_budget_request_id = $3,
+               wait_reason = case when $4 then '' else wait_reason end,
+               wait_until  = case when $4 then null else wait_until end,
+               wait_since  = case when $4 then null else wait_since end,
+               due_at      = now(),
+               changed_at  = clock_timestamp()
+         where workspace_id = $1
+        "#,
+        workspace.0,
+        percent,
+        request_id,
+        ends_wait,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// Notes that everything read is applied.

@@ -55,7 +55,7 @@ impl SyncApi {
         let since = request.start_at.as_ref().map(|start| convert::from_wire_time("start_at", start)).transpose()?;
         let scope = SyncScope::try_from(request.scope).unwrap_or(SyncScope::Changes);
         let before = self.before(workspace).await?;
-        let session = self.reader.sessions.of(workspace, before.known.epoch);
+        let session = self.reader.sessions.of(&before.known);
         let scans = objects.into_iter().map(|object| {
             let coverage = before.covered.iter().find(|coverage| coverage.object == object);
             (object, self.scan_of(&before.known, scope, coverage, since.map(Stamp::from)))
@@ -79,7 +79,7 @@ impl SyncApi {
             .map(|date| date.start_at.as_ref().map(|start| convert::from_wire_time("start_at", start)).transpose())
             .collect::<Result<Vec<_>, _>>()?;
         let before = self.before(workspace).await?;
-        let session = self.reader.sessions.of(workspace, before.known.epoch);
+        let session = self.reader.sessions.of(&before.known);
         let estimates = dates.into_iter().map(|since| {
             let scan = window::Scan { since: since.map(Stamp::from), ..window::Scan::default() };
             let scans = Object::ALL.into_iter().map(move |object| (object, scan.clone()));
