@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::argument;
 use crate::failure::{Exit, Failure};
 use crate::progress::Bars;
-use crate::session::{Answer, Party, Session};
+use crate::session::{Answer, Party, Session, remark};
 use crate::table::{Table, or_dash, yes};
 use crate::wire::{UNKNOWN, moment, object_numbers, object_word, seconds, some};
 
@@ -57,7 +57,7 @@ pub(crate) struct Resync {
     /// Only say what it would cost.
     #[arg(long)]
     estimate: bool,
-    /// Wait until the run has ended; the exit code says how.
+    /// Wait until the run has ended, or until only connecting again helps; the exit code says how it went.
     #[arg(long, conflicts_with = "estimate")]
     wait: bool,
 }
@@ -150,11 +150,16 @@ pub(crate) async fn look(session: &Session, run_id: &str) -> Result<Run, Failure
     session.ask(Party::Extractor, session.syncs()?.get_sync_run(request)).await.map(Run::from)
 }
 
-/// Waits until the run has ended, with bars for people.
+/// Waits until the run has ended, or can't go on without a person; with bars for people.
 async fn wait(session: &Session, begun: Run) -> Result<Run, Failure> {
     let bars = Bars::new(session.json());
     let mut run = begun;
     while !run.has_ended() {
+        if run.waits_for_a_person() {
+            bars.finish();
+            remark("Salesforce refused our access: the run goes on once somebody connects again (lanesync connect).");
+            return Ok(run);
+        }
         bars.show(&run);
         tokio::time::sleep(GLANCE).await;
         run = steadily(|| look(session, &run.id)).await?;
@@ -234,7 +239,12 @@ impl Run {
         matches!(self.phase, "completed" | "failed" | "cancelled" | "needs_look")
     }
 
-    /// Returns how a run that has ended went.
+    /// Whether it goes on only after somebody connected again.
+    fn waits_for_a_person(&self) -> bool {
+        self.reason.as_deref() == Some(Reason::SalesforceAuthRevoked.as_str())
+    }
+
+    /// Returns how a run that has ended went, or why one is not waited for any longer.
     fn exit(&self) -> Exit {
         match self.phase {
             "completed" => Exit::Done,

@@ -230,6 +230,18 @@ async fn a_budget_is_shown_changed_and_only_checked() {
 }
 
 #[tokio::test]
+async fn waiting_for_a_run_ends_when_a_person_must_connect_again() {
+    let services = Scripted::start().await;
+    services.always("start_sync", run(wire::RunPhase::Queued));
+    let mut refused = run(wire::RunPhase::Reading);
+    refused.reason = "SALESFORCE_AUTH_REVOKED".into();
+    services.always("get_sync_run", refused);
+    let ended = lanesync(&services, &["resync", "--wait", "--json"]).await;
+    assert_eq!((ended.code, &ended.json()["reason"]), (4, &json!("SALESFORCE_AUTH_REVOKED")));
+    assert!(ended.err.contains("lanesync connect"), "{}", ended.err);
+}
+
+#[tokio::test]
 async fn waiting_for_a_replay_ends_when_it_is_done() {
     let services = Scripted::start().await;
     let in_hand = mapper::Replay { run_id: RUN.into(), mapping_version: 3, expected: 5, ..mapper::Replay::default() };
