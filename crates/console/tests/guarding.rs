@@ -1,7 +1,11 @@
 //! The guard in front of every page: S26, S27, S32, S33, S34.
 
+use std::time::Duration;
+
 use contract::common::v1::Plan;
 use reqwest::StatusCode;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use crate::world::World;
 
@@ -46,6 +50,40 @@ async fn a_change_needs_our_own_form_of_this_session_from_an_admin() {
     // Nothing of all that signed anybody out.
     assert_eq!(admin.open("/integrations/salesforce").await.status, StatusCode::OK);
     assert_eq!(admin.post(path, &[("csrf", &csrf)], Some(&origin)).await.status, StatusCode::OK);
+}
+
+/// Sends the head of a request and no body, and reads until the connection ends.
+async fn answer_to(world: &World, head: &str) -> String {
+    let address = world.stack.console_url().trim_start_matches("http://").trim_end_matches('/').to_owned();
+    let mut socket = TcpStream::connect(&address).await.unwrap();
+    socket.write_all(format!("{head}\r\nHost: {address}\r\n\r\n").as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    let read = socket.read_to_string(&mut answer);
+    tokio::time::timeout(Duration::from_secs(8), read).await.expect("the connection ends").unwrap();
+    answer
+}
+
+#[tokio::test]
+async fn who_is_refused_before_the_body_was_read_is_not_listened_to_any_longer() {
+    let world = World::new().await;
+    let origin = world.stack.console_url().trim_end_matches('/').to_owned();
+    let form = "Content-Type: application/x-www-form-urlencoded";
+    let length = "Content-Length: 70000";
+    let refused = [
+        (format!("POST /sign-out HTTP/1.1\r\nOrigin: https://evil.example\r\n{form}\r\n{length}"), "403"),
+        (format!("POST /sign-out HTTP/1.1\r\nOrigin: {origin}\r\n{form}\r\n{length}"), "413"),
+        (format!("POST /sign-out HTTP/1.1\r\nOrigin: {origin}\r\nTransfer-Encoding: chunked"), "415"),
+        (format!("PUT /sign-out HTTP/1.1\r\n{length}"), "405"),
+        (format!("POST /static/x/app.css HTTP/1.1\r\n{length}"), "405"),
+    ];
+    for (head, status) in refused {
+        let answer = answer_to(&world, &head).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{head}: {answer}");
+        assert!(answer.to_ascii_lowercase().contains("\r\nconnection: close\r\n"), "{head}: {answer}");
+    }
+    // Whoever sent all of it may ask again on the same connection.
+    let whole = world.browser().post("/sign-out", &[("csrf", "x")], Some(&origin)).await;
+    assert_eq!((whole.status, whole.header("connection")), (StatusCode::FORBIDDEN, ""));
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ mod headers;
 mod listen;
 mod observe;
 mod pace;
+mod unread;
 mod visit;
 
 use std::sync::Arc;
@@ -87,6 +88,7 @@ pub(crate) fn router(app: App) -> Router {
         .route("/static/{hash}/{name}", get(assets::serve))
         .merge(pages)
         .layer(middleware::from_fn(observe::observe))
+        .layer(middleware::from_fn(unread::close))
         .with_state(app)
 }
 
