@@ -142,6 +142,8 @@ struct ParkedRecord {
     requeued_at: Option<Timestamp>,
     url: Option<String>,
     run_id: Option<String>,
+    /// Name of its row in Lane.
+    name: Option<String>,
 }
 
 impl From<wire::ParkedRecord> for ParkedRecord {
@@ -155,16 +157,18 @@ impl From<wire::ParkedRecord> for ParkedRecord {
             field: some(record.field),
             url: some(record.url),
             run_id: some(record.run_id),
+            name: some(record.name),
         }
     }
 }
 
 fn table(records: &[ParkedRecord]) -> String {
-    let mut table = Table::new(["object", "record", "reason", "field", "parked", "asked again"]);
+    let mut table = Table::new(["object", "record", "name", "reason", "field", "parked", "asked again"]);
     for record in records {
         table.row([
             record.object.to_owned(),
             or_dash(record.id.as_ref()),
+            record.name.clone().unwrap_or_default(),
             record.code.clone(),
             or_dash(record.field.as_ref()),
             or_dash(record.parked_at.as_ref()),

@@ -271,7 +271,7 @@ async fn parked_records_are_listed_with_their_reason() {
     services.always("list_parked_records", writer::ListParkedRecordsResponse { records, ..Default::default() });
     let record = json!({
         "object": "account", "id": "001000000000001AAA", "code": "number_out_of_range", "field": "AnnualRevenue",
-        "parked_at": null, "requeued_at": null, "url": null, "run_id": null,
+        "parked_at": null, "requeued_at": null, "url": null, "run_id": null, "name": null,
     });
     let ended = lanesync(&services, &["parked", "list", "--json"]).await;
     assert_eq!(ended.json(), json!({"records": [record], "next_page_token": null}));

@@ -57,6 +57,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
             destinations,
         },
         pace: Pace::new(),
+        names: web::Names::default(),
         stopping: tasks.stopping(),
     });
 

@@ -68,8 +68,8 @@ impl FieldRow {
 /// With what it is edited.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Control {
-    /// Not here: a mapping feeds it.
-    Locked { text: String, is_long: bool },
+    /// Not here: a mapping feeds it. All of it shows, in as many rows as it takes.
+    Locked { text: String, room: Room },
     /// Not here: it is too long for a form.
     TooLong { text: String },
     /// A line; `mode` is the keyboard that fits.
@@ -82,6 +82,36 @@ pub(super) enum Control {
     Money { text: String, currency: String },
     /// One of some.
     Choice { choices: Vec<Choice> },
+}
+
+/// How much room a text takes that nobody edits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Room {
+    /// A line beside others.
+    Line,
+    /// Several rows beside others.
+    Wrapped { rows: usize },
+    /// Several rows of the page's width.
+    Whole { rows: usize },
+}
+
+impl Room {
+    /// Letters of which a line surely shows every one.
+    const LINE: usize = 28;
+    /// Letters in a row of the page's width.
+    const WIDE: usize = 80;
+
+    fn of(text: &str, is_long_text: bool) -> Self {
+        let letters = text.chars().count();
+        if is_long_text || letters > 3 * Self::LINE || text.contains('\n') {
+            let rows = text.lines().map(|line| line.chars().count().div_ceil(Self::WIDE).max(1)).sum::<usize>();
+            Self::Whole { rows: rows.clamp(2, 14) }
+        } else if letters > Self::LINE {
+            Self::Wrapped { rows: letters.div_ceil(Self::LINE) }
+        } else {
+            Self::Line
+        }
+    }
 }
 
 /// One of some.
@@ -159,7 +189,7 @@ fn field_row(
     let typed = sent.and_then(|sent| sent.typed(&field.id)).unwrap_or_else(|| standing.clone());
     let control = if lock.is_some() {
         let text = shown(value.value.as_ref(), &field.options);
-        Control::Locked { is_long: field.id == LONG_TEXT || text.len() > 80 || text.contains('\n'), text }
+        Control::Locked { room: Room::of(&text, field.id == LONG_TEXT), text }
     } else if standing.text.len() > LONGEST {
         Control::TooLong { text: standing.text.clone() }
     } else {
@@ -245,6 +275,16 @@ mod tests {
         assert_eq!(tier.open.as_ref().unwrap().raw, "Gold");
         assert_eq!(tier.described_by(), "lock-tier open-tier");
         assert!(matches!(rows.last().unwrap().control, Control::TooLong { .. }), "a field that nobody lists is shown");
+    }
+
+    #[test]
+    fn a_locked_value_shows_whole_in_as_much_room_as_it_takes() {
+        assert_eq!(Room::of("Enterprise", false), Room::Line);
+        assert_eq!(Room::of(&"x".repeat(29), false), Room::Wrapped { rows: 2 });
+        assert_eq!(Room::of(&"ä".repeat(84), false), Room::Wrapped { rows: 3 }, "letters, not bytes");
+        assert_eq!(Room::of(&"x".repeat(200), false), Room::Whole { rows: 3 });
+        assert_eq!(Room::of("a\nb\nc", false), Room::Whole { rows: 3 });
+        assert_eq!(Room::of("", true), Room::Whole { rows: 2 });
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::words::record;
 const PAGE_SIZE: i32 = 1_000;
 
 /// The columns.
-const HEAD: [&str; 9] = [
+const HEAD: [&str; 10] = [
     "Object",
     "Salesforce ID",
     "Reason",
@@ -29,6 +29,7 @@ const HEAD: [&str; 9] = [
     "Set aside",
     "Asked for again",
     "Link",
+    "Name in Lane",
 ];
 
 /// Sends all records of a place. The first step is made before anything is sent, so that a refusal is a page.
@@ -89,6 +90,7 @@ fn row(parked: &ParkedRecord) -> String {
         &moment(parked.park_time.as_ref()),
         &moment(parked.requeue_time.as_ref()),
         &parked.url,
+        &parked.name,
     ])
 }
 

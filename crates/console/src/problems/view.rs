@@ -60,6 +60,8 @@ pub(super) struct Group {
 pub(super) struct Example {
     /// Empty when the record has no usable id.
     pub(super) id: String,
+    /// What its row in Lane is called; empty when Lane never held it.
+    pub(super) name: String,
     pub(super) object: &'static str,
     /// Address in Salesforce; empty when unknown.
     pub(super) salesforce: String,
@@ -170,6 +172,7 @@ fn example(parked: &ParkedRecord, mappings: &[&FieldMapping], now: Timestamp) ->
         parked: Moment::of(parked.park_time.as_ref(), now),
         requeued: Moment::of(parked.requeue_time.as_ref(), now),
         id: parked.id.clone(),
+        name: parked.name.clone(),
     }
 }
 

@@ -11,6 +11,8 @@ use crate::words::number;
 const BARS: usize = 30;
 /// Width of the drawing.
 pub(super) const WIDTH: u32 = 600;
+/// Most that a bar takes of the width.
+const WIDEST: u32 = 64;
 /// Height of the drawing.
 pub(super) const HEIGHT: u32 = 96;
 
@@ -86,13 +88,14 @@ fn times(run: &SyncRun) -> Option<(jiff::Timestamp, jiff::Timestamp)> {
 fn draw(mut newest_first: Vec<(u64, String)>) -> Vec<Bar> {
     newest_first.reverse();
     let most = newest_first.iter().map(|(value, _)| *value).max().unwrap_or(0).max(1);
-    let slot = WIDTH / u32::try_from(BARS).unwrap_or(1);
-    let first = u32::try_from(BARS.saturating_sub(newest_first.len())).unwrap_or(0);
-    let bars = newest_first.into_iter().zip(first..).map(|((value, title), at)| {
+    // Few runs spread over the whole width: a chart that begins in the middle looks as if something was missing.
+    let slot = WIDTH / u32::try_from(newest_first.len()).unwrap_or(1).max(1);
+    let width = (slot - 4).min(WIDEST);
+    let bars = newest_first.into_iter().zip(0..).map(|((value, title), at)| {
         let scaled = (u128::from(value) * u128::from(HEIGHT)).div_ceil(u128::from(most));
         // A run that applied nothing still leaves a trace.
         let height = u32::try_from(scaled).unwrap_or(HEIGHT).clamp(2, HEIGHT);
-        Bar { x: at * slot + 2, y: HEIGHT - height, width: slot - 4, height, title }
+        Bar { x: at * slot + (slot - width) / 2, y: HEIGHT - height, width, height, title }
     });
     bars.collect()
 }
@@ -132,5 +135,16 @@ mod tests {
         assert_eq!(heights, [HEIGHT, HEIGHT / 2, 2]);
         assert_eq!(chart.summary, "1,350 records in the last 3 runs; most in one run: 900.");
         assert!(chart.bars.iter().all(|bar| bar.x + bar.width <= WIDTH && bar.y + bar.height == HEIGHT));
+    }
+
+    #[test]
+    fn few_bars_spread_over_the_width_and_many_fit() {
+        for count in [1, 2, 3, 30] {
+            let bars = draw((0..count).map(|value| (value, String::new())).collect());
+            let (first, last) = (&bars[0], &bars[bars.len() - 1]);
+            let (left, right) = (first.x, WIDTH - last.x - last.width);
+            assert!(left.abs_diff(right) <= 1, "{count}: {left} before, {right} after");
+            assert!(bars.windows(2).all(|pair| pair[0].x + pair[0].width < pair[1].x), "{count}");
+        }
     }
 }

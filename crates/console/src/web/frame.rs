@@ -43,6 +43,9 @@ impl Ground {
             Err(trouble) if trouble.is(Reason::NotConnected) => Ok(None),
             Err(trouble) => Err(trouble),
         };
+        if let Ok(found) = &workspace {
+            visit.console().names.learn(&visit.workspace(), &found.display_name);
+        }
         Self { workspace, connection, status }
     }
 
@@ -198,7 +201,7 @@ pub(crate) struct Frame {
     pub(crate) title: String,
     /// Which tab is open; `None` on pages beside the tabs.
     pub(crate) tab: Option<Tab>,
-    /// Name of the workspace; empty while auth is silent.
+    /// Name of the workspace; empty until auth told it once.
     pub(crate) workspace: String,
     /// Name of the person.
     pub(crate) member: String,
@@ -224,7 +227,6 @@ impl Frame {
         let status = ground.status.as_ref().ok();
         Self {
             tab,
-            workspace: ground.workspace.as_ref().map(|found| found.display_name.clone()).unwrap_or_default(),
             state: words::state(ground.state()),
             unmapped: status.map_or(0, |status| status.unmapped_values),
             parked: status.map_or(0, |status| status.parked_records),
@@ -238,7 +240,7 @@ impl Frame {
         Self {
             title: title.to_owned(),
             tab: None,
-            workspace: String::new(),
+            workspace: visit.console().names.of(&visit.workspace()),
             member: visit.member().name.clone(),
             is_admin: visit.member().is_admin(),
             csrf: visit.csrf(),

@@ -5,6 +5,7 @@ mod frame;
 mod guard;
 mod headers;
 mod listen;
+mod names;
 mod observe;
 mod pace;
 mod unread;
@@ -24,6 +25,7 @@ use url::Url;
 pub(crate) use assets::url_of as asset;
 pub(crate) use frame::{Frame, Ground, Notice, Tab, bare};
 pub(crate) use listen::serve;
+pub(crate) use names::Names;
 pub(crate) use pace::{Act, Pace};
 pub(crate) use visit::{Outcome, Visit};
 
@@ -47,6 +49,8 @@ pub(crate) struct Console {
     pub(crate) site: Site,
     /// Who asks too much.
     pub(crate) pace: Pace,
+    /// What workspaces are called.
+    pub(crate) names: Names,
     /// Cancelled when the process is asked to stop: streams end.
     pub(crate) stopping: CancellationToken,
 }

@@ -133,6 +133,7 @@ fn wire(instance_url: Option<&str>, record: Parked) -> ParkedRecord {
         park_time: Some(to_wire_time(record.parked_at)),
         requeue_time: record.requeued_at.map(to_wire_time),
         run_id: record.run.to_string(),
+        name: record.name,
     }
 }
 

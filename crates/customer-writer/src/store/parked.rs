@@ -184,6 +184,8 @@ pub(crate) struct Parked {
     pub(crate) run: RunId,
     pub(crate) parked_at: Timestamp,
     pub(crate) requeued_at: Option<Timestamp>,
+    /// Name of its row; empty when there is none.
+    pub(crate) name: String,
 }
 
 macro_rules! parked_of {
@@ -197,6 +199,7 @@ macro_rules! parked_of {
             run: RunId($row.run_id),
             parked_at: crate::store::read::moment($row.parked_at),
             requeued_at: $row.requeued_at.map(crate::store::read::moment),
+            name: $row.name.unwrap_or_default(),
         }
     };
 }
@@ -219,8 +222,11 @@ pub(crate) async fn list(
 ) -> Result<Vec<Parked>, sqlx::Error> {
     let rows = sqlx::query!(
         r#"
-        select object, key, salesforce_id, code, field, run_id, parked_at, requeued_at
-          from customers.parked
+        select object, key, salesforce_id, code, field, run_id, parked_at, requeued_at,
+               case when p.object = 'account'
+                    then (select c.name from customers.customer c where c.workspace_id = $1 and c.key = p.key)
+                    else (select c.name from customers.contact c where c.workspace_id = $1 and c.key = p.key) end as name
+          from customers.parked p
          where workspace_id = $1
            and ($2::timestamptz is null
                 or parked_at < $2
@@ -259,7 +265,10 @@ pub(crate) async fn requeue(
            and ($2::text is null or object = $2)
            and (cardinality($3::text[]) = 0 or key = any($3))
            and ($4::text is null or (code = $4 and object = $5 and field = $6))
-        returning object, key, salesforce_id, code, field, run_id, parked_at, requeued_at
+        returning object, key, salesforce_id, code, field, run_id, parked_at, requeued_at,
+                  case when parked.object = 'account'
+                       then (select c.name from customers.customer c where c.workspace_id = $1 and c.key = parked.key)
+                       else (select c.name from customers.contact c where c.workspace_id = $1 and c.key = parked.key) end as name
         "#,
         workspace.0,
         object.map(Object::token),
@@ -323,7 +332,10 @@ pub(crate) async fn groups(
         r#"
         select object as "object!", key as "key!", salesforce_id, code as "code!", field as "field!", run_id as "run_id!",
                parked_at as "parked_at!", requeued_at, count as "count!", requeued as "requeued!", oldest as "oldest!",
-               newest as "newest!"
+               newest as "newest!",
+               case when ranked.object = 'account'
+                    then (select c.name from customers.customer c where c.workspace_id = $1 and c.key = ranked.key)
+                    else (select c.name from customers.contact c where c.workspace_id = $1 and c.key = ranked.key) end as name
           from (select p.*, row_number() over (partition by code, object, field order by parked_at desc, key) as place,
                        count(*) over own as count, count(requeued_at) over own as requeued,
                        min(parked_at) over own as oldest, max(parked_at) over own as newest
