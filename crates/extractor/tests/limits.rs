@@ -115,7 +115,7 @@ async fn a_larger_share_ends_the_wait_and_the_run_goes_on() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_larger_share_does_not_end_a_wait_for_the_calls_of_others() {
-    let choice = Choice::seeded(300, 0, 0).paced(|pace| pace.quota_probe = Duration::from_secs(3_600));
+    let choice = Choice::seeded(1_000, 0, 0).paced(|pace| pace.quota_probe = Duration::from_secs(3_600));
     let mut world = choice.start_idle().await;
     let near = Fault::LimitHeader { value: "api-usage=81000/100000".into() };
     world.sim.fault(FaultRule::always(Endpoint::QueryMore, near));
