@@ -3,11 +3,14 @@
 //! It needs nothing but cargo, asks no question, and stays light: what starts processes and looks after them
 //! is `lanesync-dev`, which this builds and hands over to.
 
+mod audit;
 mod cargo;
 mod check;
 mod deploy;
 mod handover;
 mod queries;
+mod release;
+mod sbom;
 mod tools;
 
 use std::path::{Path, PathBuf};
@@ -44,7 +47,13 @@ enum Action {
     ComposeCheck(ComposeCheck),
     /// Manifests, chart, dashboards, alerts, Dockerfile and contracts, by the tools that read them.
     DeployCheck,
-    /// Exactly what CI runs: check, deploy-check, then test.
+    /// Dependencies, contracts, migrations and messages, compared with the last release; bills of materials.
+    ReleaseCheck,
+    /// Has every dependency audited with a clone of the RustSec advisory database.
+    Advisories(Advisories),
+    /// Makes the contracts, messages and migrations of this checkout the last release's.
+    Freeze,
+    /// Exactly what CI runs: check, deploy-check, release-check, then test.
     Ci,
     /// Finds or installs nats-server and Postgres, and says where they are.
     Tools,
@@ -118,6 +127,12 @@ struct ComposeCheck {
     keep: bool,
 }
 
+#[derive(Args)]
+struct Advisories {
+    /// A git clone of the advisory database.
+    clone: PathBuf,
+}
+
 fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
@@ -140,10 +155,20 @@ fn run() -> anyhow::Result<()> {
         Action::Check => check::all(),
         Action::Sqlx => queries::beside_postgres(queries::Task::Write),
         Action::DeployCheck => deploy::check(),
-        Action::Ci => check::all().and_then(|()| deploy::check()).and_then(|()| handover::test(&[])),
+        Action::ReleaseCheck => release::check(),
+        Action::Advisories(advisories) => audit::refresh(&advisories.clone),
+        Action::Freeze => release::freeze(),
+        Action::Ci => ci(),
         Action::Tools => tools::ensure().map(|tools| tools.print()),
         Action::Queries(arguments) => queries::run(&arguments),
     }
+}
+
+fn ci() -> anyhow::Result<()> {
+    check::all()?;
+    deploy::check()?;
+    release::check()?;
+    handover::test(&[])
 }
 
 fn demo_arguments(demo: &Demo) -> Vec<String> {
