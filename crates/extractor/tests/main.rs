@@ -13,5 +13,6 @@ mod pages;
 mod parents;
 mod polls;
 mod protocol;
+mod turns;
 mod values;
 mod world;
