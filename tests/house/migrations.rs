@@ -2,7 +2,6 @@
 //! squawk (`cargo x release-check`); here stands what squawk can't know: when its rules may be waived.
 
 use std::fs;
-use std::path::PathBuf;
 use std::process::Command;
 
 use crate::root;
@@ -15,13 +14,9 @@ const TAKE_AWAY: [&str; 5] = ["drop", "rename", "revoke", "truncate", "squawk-ig
 /// Every migration, by its path in the checkout.
 fn migrations() -> Vec<(String, String)> {
     let rooms = fs::read_dir(root().join("crates")).unwrap().map(|room| room.unwrap().path().join("migrations"));
-    let files: Vec<PathBuf> = rooms
-        .filter(|folder| folder.is_dir())
-        .flat_map(|folder| fs::read_dir(folder).unwrap())
-        .map(|file| file.unwrap().path())
-        .collect();
+    let files = rooms.filter(|folder| folder.is_dir()).flat_map(|folder| fs::read_dir(folder).unwrap());
+    let files = files.map(|file| file.unwrap().path()).filter(|file| file.extension().is_some_and(|end| end == "sql"));
     let mut migrations: Vec<_> = files
-        .into_iter()
         .map(|file| {
             let name = file.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
             (name, fs::read_to_string(&file).unwrap())

@@ -30,7 +30,7 @@ pub(crate) fn check() -> anyhow::Result<()> {
     for problem in &problems {
         say(problem);
     }
-    ensure!(problems.is_empty(), "dependencies: {} problems; docs/releases.md says what to do", problems.len());
+    ensure!(problems.is_empty(), "dependencies are not fit for a release: docs/releases.md says what to do");
     Ok(())
 }
 

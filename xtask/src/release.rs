@@ -73,7 +73,10 @@ fn migrations() -> anyhow::Result<Vec<PathBuf>> {
     for room in fs::read_dir(root.join("crates")).context("listing the crates")? {
         let Ok(folder) = fs::read_dir(room?.path().join("migrations")) else { continue };
         for file in folder {
-            files.push(file?.path().strip_prefix(&root).context("a migration lies in the checkout")?.to_owned());
+            let file = file?.path();
+            if file.extension().is_some_and(|end| end == "sql") {
+                files.push(file.strip_prefix(&root).context("a migration lies in the checkout")?.to_owned());
+            }
         }
     }
     files.sort();

@@ -14,5 +14,6 @@ mod pages;
 mod parents;
 mod polls;
 mod protocol;
+mod turns;
 mod values;
 mod world;
