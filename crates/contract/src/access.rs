@@ -149,6 +149,8 @@ table! {
         EstimateStartDates: [Console, Operator];
         RefetchRecords: [Console, Operator];
         UpdateSchedule: [Console, Operator];
+        GetApiBudget: [Console, Operator];
+        UpdateApiBudget: [Console, Operator];
     }
     "lanesync.mapper.v1.MappingService" {
         ListLaneFields: [Console, Operator];
@@ -160,7 +162,8 @@ table! {
         ListCandidateFields: [Console, Operator];
         ListValueMappings: [Console, Operator];
         BatchUpdateValueMappings: [Console, Operator];
-        ListUnmappedValues: [Extractor, Console, Operator];
+        ListUnmappedValues: [Operator];
+        CountUnmappedValues: [Extractor, Console, Operator];
         GetReplay: [Extractor, Console, Operator];
         StartReplay: [Console, Operator];
     }

@@ -90,14 +90,14 @@ fn connection(status: &SyncStatus, now: Timestamp) -> Option<Fault> {
         SyncState::QuotaExhausted => {
             let until = Moment::of(status.wait_until_time.as_ref(), now);
             let text = until.map_or_else(String::new, |at| format!(" It resumes {}.", at.distance));
-            fault(
-                "Paused: Salesforce API limit",
-                format!("The calls for now are used up.{text}"),
-                "Nothing to do: it goes on by itself when calls are free again.",
-                NOBODY,
-            )
-            .waiting()
-            .led("See the calls", "")
+            let own = status.own_calls_limit.is_some_and(|share| status.api_calls_used >= share);
+            let (whose, remedy, who) = if own {
+                ("Lane’s share of the org’s calls is", "Wait, or give Lane a larger share.", LANE_ADMIN)
+            } else {
+                ("The calls for now are", "Nothing to do: it goes on by itself when calls are free again.", NOBODY)
+            };
+            let waits = fault("Paused: Salesforce API limit", format!("{whose} used up.{text}"), remedy, who).waiting();
+            if own { waits.led("Change budget", "/settings#budget") } else { waits.led("See the calls", "") }
         }
         SyncState::Unspecified
         | SyncState::PlanRequired
