@@ -287,7 +287,10 @@ impl Aviary {
         }
         channels.push(channel("the spans", self.collector.text(), &self.world.workspace));
         channels.push(channel("the error details", self.refusals.0.clone(), "Account.Name"));
-        channels.push(channel("the parked records", format!("{:?}", self.parked().await), account));
+        // Their name is the customer's, taken from where customers lie for whoever may read those.
+        let parked: Vec<_> =
+            self.parked().await.into_iter().map(|record| ParkedRecord { name: String::new(), ..record }).collect();
+        channels.push(channel("the parked records", format!("{parked:?}"), account));
         channels.push(channel("the parked rows", self.parked_rows().await, account));
         channels.push(channel("the status answers", self.status().await, &self.world.workspace));
         channels
