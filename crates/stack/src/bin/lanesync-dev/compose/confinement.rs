@@ -7,13 +7,8 @@ use super::engine::Compose;
 /// Returns every fault in words; empty when there is none.
 pub(super) async fn faults(compose: &Compose<'_>) -> anyhow::Result<Vec<String>> {
     let config = compose.config().await?;
-    let off = if compose.is_mutual() { &["tools"][..] } else { &["tools", "mtls"] };
     let mut faults = Vec::new();
-    for (service, wanted) in config["services"].as_object().into_iter().flatten() {
-        let profiles = wanted["profiles"].as_array().into_iter().flatten().filter_map(Value::as_str);
-        if profiles.into_iter().any(|profile| off.contains(&profile)) {
-            continue;
-        }
+    for service in config["services"].as_object().into_iter().flat_map(|services| services.keys()) {
         let container = compose.container(service).await?;
         let known = compose.inspect(&container).await?;
         faults.extend(faults_of(&known).into_iter().map(|fault| format!("{service} {fault}")));

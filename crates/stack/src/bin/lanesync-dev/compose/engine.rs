@@ -165,9 +165,9 @@ impl<'a> Compose<'a> {
         up.map(|_| ())
     }
 
-    /// The file as compose understands it.
+    /// The file as compose understands it, with the services that `up` starts.
     pub(super) async fn config(&self) -> anyhow::Result<Value> {
-        let text = self.run(&["--profile", "*", "config", "--format", "json"]).await?;
+        let text = self.run(&["config", "--format", "json"]).await?;
         serde_json::from_str(&text).context("reading what compose understood")
     }
 
