@@ -3,7 +3,6 @@
 //! The advisory database itself is not kept here. Whoever adds or raises a dependency has it audited with a clone of
 //! the database; until then `cargo x release-check` refuses the new Cargo.lock.
 
-mod calendar;
 mod record;
 
 use std::collections::BTreeSet;
@@ -12,9 +11,10 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, bail, ensure};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde_json::Value;
 
-use self::calendar::Day;
 use self::record::{Accepted, Finding, Package, Record};
 use crate::cargo::say;
 use crate::release::{ensure_tools, output, tool};
@@ -26,7 +26,8 @@ const ACCEPTED: &str = "supply-chain/accepted.txt";
 pub(crate) fn check() -> anyhow::Result<()> {
     let record: Record = read(RECORD)?.parse().context(RECORD)?;
     let accepted: Accepted = read(ACCEPTED)?.parse().context(ACCEPTED)?;
-    let problems = record.problems(&accepted, &locked(&read("Cargo.lock")?), Day::today()?);
+    let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
+    let problems = record.problems(&accepted, &locked(&read("Cargo.lock")?), today);
     for problem in &problems {
         say(problem);
     }

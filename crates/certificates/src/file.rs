@@ -8,13 +8,17 @@ use std::path::Path;
 use crate::CertificateError;
 
 /// The owner reads, and a server that runs as somebody else reads as a member of the owner's group.
-const MODE: u32 = 0o440;
+pub const MODE: u32 = 0o440;
 
 pub(crate) fn write(path: &Path, text: &str) -> Result<(), CertificateError> {
     replace(path, text).map_err(|source| CertificateError::File { path: path.to_owned(), source })
 }
 
-fn replace(path: &Path, text: &str) -> io::Result<()> {
+/// Replaces a file: a reader sees the old text or the new one, whole.
+///
+/// # Errors
+/// When the folder can't be written to; the old text is still there.
+pub fn replace(path: &Path, text: &str) -> io::Result<()> {
     let new = path.with_extension("new");
     // What a killed run left behind has a mode that forbids writing.
     match fs::remove_file(&new) {

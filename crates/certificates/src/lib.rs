@@ -3,7 +3,7 @@
 //! A cluster has an authority already; there the certificates look the same and come from it. The names of the files are
 //! those that Kubernetes gives them.
 
-mod file;
+pub mod file;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};

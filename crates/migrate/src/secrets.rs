@@ -4,18 +4,16 @@
 //! sides of a connection must know is kept once and written to the other side from there: running again repairs a
 //! copy, and never changes a secret that exists.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
+use certificates::file;
 use rand::RngCore as _;
 
 use crate::Role;
 
-/// The owner reads, and a server that runs as somebody else reads as a member of the owner's group.
-const MODE: u32 = 0o440;
 /// What stands for the Salesforce app's secret until there is one; only the simulated Salesforce takes it.
 const SIMULATED: &str = "simulated";
 /// Secrets are short; a longer file is a mistake.
@@ -127,24 +125,7 @@ fn write(root: &Path, name: &str, text: &str) -> Result<(), MakeSecretsError> {
     if fs::read_to_string(&path).is_ok_and(|held| held == text) {
         return Ok(());
     }
-    replace(&path, text).map_err(|source| MakeSecretsError::File { path, source })
-}
-
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let new = path.with_extension("new");
-    // What a killed run left behind has a mode that forbids writing.
-    match fs::remove_file(&new) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(&new)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&new, path)?;
-    match path.parent() {
-        Some(folder) => File::open(folder)?.sync_all(),
-        None => Ok(()),
-    }
+    file::replace(&path, text).map_err(|source| MakeSecretsError::File { path, source })
 }
 
 /// 256 random bits in lower-case hexadecimal: safe in URLs, in SQL and in the configuration of NATS.
@@ -233,7 +214,7 @@ mod tests {
         make(root.path(), DATABASE).unwrap();
         for file in contents(&root).keys() {
             let mode = fs::metadata(file).unwrap().permissions().mode() & 0o777;
-            assert_eq!(mode, MODE, "{}", file.display());
+            assert_eq!(mode, file::MODE, "{}", file.display());
         }
     }
 

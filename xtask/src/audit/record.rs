@@ -5,8 +5,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use anyhow::{Context as _, bail};
-
-use super::calendar::Day;
+use jiff::ToSpan as _;
+use jiff::civil::Date;
 
 /// How long a snapshot of the advisory database is good.
 const GOOD_FOR_DAYS: i64 = 90;
@@ -29,7 +29,7 @@ pub(super) struct Finding {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Record {
     /// Day of the database's newest commit.
-    pub(super) snapshot: Day,
+    pub(super) snapshot: Date,
     pub(super) commit: String,
     pub(super) tool: String,
     pub(super) findings: BTreeSet<Finding>,
@@ -38,11 +38,11 @@ pub(super) struct Record {
 
 /// The last day on which each finding is accepted, by its id.
 #[derive(Debug)]
-pub(super) struct Accepted(BTreeMap<String, Day>);
+pub(super) struct Accepted(BTreeMap<String, Date>);
 
 impl Record {
     /// What keeps `locked` from being released `today`.
-    pub(super) fn problems(&self, accepted: &Accepted, locked: &BTreeSet<Package>, today: Day) -> Vec<String> {
+    pub(super) fn problems(&self, accepted: &Accepted, locked: &BTreeSet<Package>, today: Date) -> Vec<String> {
         let audit = "have it audited: cargo x advisories CLONE";
         let unknown = locked.difference(&self.packages).map(|package| format!("{package} was never audited; {audit}"));
         let current: Vec<_> = self.findings.iter().filter(|finding| locked.contains(&finding.package)).collect();
@@ -50,7 +50,7 @@ impl Record {
             let why = accepted.refuses(&finding.id, today)?;
             Some(format!("{} in {}: {why}", finding.id, finding.package))
         });
-        let good_until = self.snapshot.after(GOOD_FOR_DAYS);
+        let good_until = self.snapshot.saturating_add(GOOD_FOR_DAYS.days());
         let old = (today > good_until).then(|| accepted.refuses(SNAPSHOT, today)).flatten();
         let old = old.map(|why| format!("the advisory database of {} is too old: {why}", self.snapshot));
         let needed = |id: &str| id == SNAPSHOT || current.iter().any(|finding| finding.id == id);
@@ -60,7 +60,7 @@ impl Record {
 }
 
 impl Accepted {
-    fn refuses(&self, id: &str, today: Day) -> Option<String> {
+    fn refuses(&self, id: &str, today: Date) -> Option<String> {
         match self.0.get(id) {
             None => Some("not accepted".to_owned()),
             Some(until) if *until < today => Some(format!("accepted until {until} only")),

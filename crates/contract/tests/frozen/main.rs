@@ -4,34 +4,24 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod examples;
 mod fill;
 mod nats;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use prost::Message as _;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, ReflectMessage as _, Value};
+
+use examples::{file_of, folder, ours};
 
 /// The contracts of the last release.
 static THEN: LazyLock<DescriptorPool> = LazyLock::new(|| {
     DescriptorPool::decode(std::fs::read(folder().join("contracts.binpb")).unwrap().as_slice()).unwrap()
 });
 /// The contracts as they are compiled into the services.
-static NOW: LazyLock<DescriptorPool> = LazyLock::new(|| DescriptorPool::decode(contract::DESCRIPTORS).unwrap());
-
-fn folder() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("frozen")
-}
-
-fn file_of(message: &str) -> PathBuf {
-    folder().join("messages").join(format!("{message}.bin"))
-}
-
-fn ours(pool: &DescriptorPool) -> impl Iterator<Item = MessageDescriptor> {
-    pool.all_messages().filter(|message| message.package_name().starts_with("lanesync.") && !message.is_map_entry())
-}
+static NOW: LazyLock<DescriptorPool> = LazyLock::new(examples::contracts);
 
 fn today(message: &MessageDescriptor) -> MessageDescriptor {
     let name = message.full_name();
@@ -74,25 +64,6 @@ fn every_example_is_of_a_message_that_the_last_release_had() {
         .collect();
     let known: BTreeSet<_> = ours(&THEN).map(|message| message.full_name().to_owned()).collect();
     assert_eq!(kept, known);
-}
-
-/// Not a test: `cargo x freeze` calls it, after it froze the contracts.
-#[test]
-#[ignore = "writes what the others read"]
-fn freeze() {
-    let messages = folder().join("messages");
-    if messages.exists() {
-        std::fs::remove_dir_all(&messages).unwrap();
-    }
-    std::fs::create_dir_all(&messages).unwrap();
-    for message in ours(&NOW) {
-        let mut bytes = Vec::new();
-        for example in fill::examples(&message) {
-            example.encode_length_delimited(&mut bytes).unwrap();
-        }
-        std::fs::write(file_of(message.full_name()), bytes).unwrap();
-    }
-    nats::freeze();
 }
 
 /// Whether every byte belonged to a field.

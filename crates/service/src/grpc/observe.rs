@@ -49,16 +49,7 @@ where
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let method = method_of(&request);
         let is_ours = access::row_of(request.uri().path()).is_some();
-        let span = info_span!(
-            "rpc",
-            otel.name = method,
-            otel.kind = "server",
-            otel.status_code = Empty,
-            error.type = Empty,
-            rpc.system.name = "grpc",
-            rpc.method = method,
-            rpc.response.status_code = Empty,
-        );
+        let span = span_of("server", &method);
         let parent = global::get_text_map_propagator(|propagator| propagator.extract(&HeaderReader(request.headers())));
         let _ = span.set_parent(parent);
         // The clone may not be ready; the original is, so it makes the call.
@@ -86,6 +77,20 @@ pub(super) fn method_of(request: &http::Request<Body>) -> String {
 /// Returns what the headers say; a good unary call and every stream have their status in the trailers.
 pub(super) fn code_of<B>(response: &http::Response<B>) -> Code {
     response.headers().get("grpc-status").map_or(Code::Ok, |code| Code::from_bytes(code.as_bytes()))
+}
+
+/// The span of a call, at either end.
+pub(super) fn span_of(kind: &'static str, method: &str) -> Span {
+    info_span!(
+        "rpc",
+        otel.name = method,
+        otel.kind = kind,
+        otel.status_code = Empty,
+        error.type = Empty,
+        rpc.system.name = "grpc",
+        rpc.method = method,
+        rpc.response.status_code = Empty,
+    )
 }
 
 pub(super) fn tell(span: &Span, code: Code, failed: bool) {

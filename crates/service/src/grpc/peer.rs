@@ -21,12 +21,11 @@ use tonic::body::Body;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 use tower::Service;
-use tracing::field::Empty;
-use tracing::{Instrument, info_span};
+use tracing::Instrument;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::OWN_NAME;
-use super::observe::{code_of, method_of, name_of, tell};
+use super::observe::{code_of, method_of, name_of, span_of, tell};
 use crate::call_times;
 use crate::credentials::Credentials;
 
@@ -110,16 +109,7 @@ impl Service<http::Request<Body>> for Peer {
 
     fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
         let method = method_of(&request);
-        let span = info_span!(
-            "rpc",
-            otel.name = method,
-            otel.kind = "client",
-            otel.status_code = Empty,
-            error.type = Empty,
-            rpc.system.name = "grpc",
-            rpc.method = method,
-            rpc.response.status_code = Empty,
-        );
+        let span = span_of("client", &method);
         let context = span.context();
         global::get_text_map_propagator(|propagator| {
             propagator.inject_context(&context, &mut HeaderWriter(request.headers_mut()));
