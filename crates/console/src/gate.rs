@@ -1,8 +1,11 @@
 //! Whether there is anything to show: a page that works on synced data says what to do first.
 
+use askama::Template;
+use axum::http::StatusCode;
+use axum::response::Response;
 use contract::extractor::v1::SyncState;
 
-use crate::web::{Ground, ROOT};
+use crate::web::{Frame, Ground, ROOT, page};
 
 /// What stands before a page, and the one step that leads on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +16,20 @@ pub(crate) struct Gate {
     pub(crate) href: String,
     /// Whether there is nothing behind it; else the page shows below it and changes nothing.
     pub(crate) is_shut: bool,
+}
+
+#[derive(Template)]
+#[template(path = "gate.html")]
+struct GateTemplate<'a> {
+    frame: &'a Frame,
+    gate: &'a Gate,
+}
+
+impl Gate {
+    /// The page with nothing behind it.
+    pub(crate) fn page(&self, frame: &Frame) -> Response {
+        page(StatusCode::OK, &GateTemplate { frame, gate: self })
+    }
 }
 
 /// Returns what stands before the pages on a ground; `None` when nothing does.

@@ -99,13 +99,6 @@ struct SettingsTemplate<'a> {
     page: &'a SettingsPage,
 }
 
-#[derive(Template)]
-#[template(path = "gate.html")]
-struct GateTemplate<'a> {
-    frame: &'a Frame,
-    gate: &'a Gate,
-}
-
 async fn show(visit: Visit) -> Outcome {
     render(&visit, None).await
 }
@@ -166,7 +159,7 @@ async fn render(visit: &Visit, refused: Option<Refused>) -> Outcome {
     let frame = Frame::new(visit, &ground, Some(Tab::Settings), "Sync settings");
     let gate = gate(&ground);
     if let Some(gate) = gate.as_ref().filter(|gate| gate.is_shut) {
-        return Ok(page(StatusCode::OK, &GateTemplate { frame: &frame, gate }));
+        return Ok(gate.page(&frame));
     }
     let status = refused.as_ref().map_or(StatusCode::OK, |refused| refused.trouble.status());
     let view = view(ground.status.as_ref().ok(), budget.as_ref().ok(), refused.as_ref());

@@ -130,19 +130,12 @@ struct ProblemsTemplate<'a> {
     page: &'a ProblemsPage,
 }
 
-#[derive(Template)]
-#[template(path = "gate.html")]
-struct GateTemplate<'a> {
-    frame: &'a Frame,
-    gate: &'a Gate,
-}
-
 async fn show(visit: Visit, Query(place): Query<Place>) -> Outcome {
     let answers = Answers::of(&visit).await;
     let mut frame = frame(&visit, &answers.ground, "Problems");
     let gate = gate(&answers.ground);
     if let Some(gate) = gate.as_ref().filter(|gate| gate.is_shut) {
-        return Ok(page(StatusCode::OK, &GateTemplate { frame: &frame, gate }));
+        return Ok(gate.page(&frame));
     }
     let view = view::view(&answers, &place, visit.now);
     if !view.said.is_empty() {

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use contract::error::Reason;
 use contract::mapper::v1::{ValueDecision, ValueMapping};
 
 use super::list::Chosen;
 use super::look::Look;
+use crate::trouble::Trouble;
 
 /// Decisions that the mapper takes in one call.
 pub(super) const AT_ONCE: usize = 1_000;
@@ -93,6 +95,13 @@ impl Fault {
                 ("This is too much at once", "Search for fewer values: at most 1,000 are decided at once.")
             }
         }
+    }
+}
+
+impl From<Fault> for Trouble {
+    fn from(fault: Fault) -> Self {
+        let (title, advice) = fault.words();
+        Self::new(Reason::ArgumentInvalid, title, "Nothing was saved.").advise(advice)
     }
 }
 

@@ -8,7 +8,6 @@ use super::Group;
 use super::choice::{AT_ONCE, Choice, Fault};
 use super::look::Look;
 use crate::peers::{ACTION, Answer, PAGE, Party, ask};
-use crate::trouble::Trouble;
 use crate::web::Visit;
 
 /// Values of a group on one page.
@@ -130,11 +129,4 @@ fn of(visit: &Visit, group: Group, field: &str) -> ListValueMappingsRequest {
 
 fn amount(count: usize) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
-}
-
-impl From<Fault> for Trouble {
-    fn from(fault: Fault) -> Self {
-        let (title, advice) = fault.words();
-        Self::new(contract::error::Reason::ArgumentInvalid, title, "Nothing was saved.").advise(advice)
-    }
 }

@@ -161,13 +161,6 @@ struct ValuesTemplate<'a> {
     page: &'a ValuesPage,
 }
 
-#[derive(Template)]
-#[template(path = "gate.html")]
-struct GateTemplate<'a> {
-    frame: &'a Frame,
-    gate: &'a Gate,
-}
-
 async fn show(visit: Visit, Path(field): Path<String>, Query(look): Query<Look>) -> Outcome {
     render(&visit, StatusCode::OK, &field, &look, None).await
 }
@@ -183,7 +176,7 @@ async fn render(visit: &Visit, status: StatusCode, field: &str, look: &Look, typ
     let mut frame = Frame::new(visit, &ground, Some(Tab::Values), "Values");
     let gate = gate(&ground);
     if let Some(gate) = gate.as_ref().filter(|gate| gate.is_shut) {
-        return Ok(page(StatusCode::OK, &GateTemplate { frame: &frame, gate }));
+        return Ok(gate.page(&frame));
     }
     let answers = answers.map_err(|trouble| visit.refuse(&trouble))?;
     let view = view::view(&answers, field, look, typed, visit.now).ok_or_else(|| visit.refuse_missing())?;

@@ -82,9 +82,13 @@ pub(super) async fn gather(reader: &Reader, workspace: WorkspaceId) -> Result<Sy
 
 /// Returns how many calls our share allows in 24 hours, once the org told its limit.
 pub(super) fn own_calls_limit(reader: &Reader, known: &Workspace) -> Option<i64> {
-    let share = known.api_budget_percent.unwrap_or(reader.client.share_percent());
     let limit = u64::try_from(known.org_calls_limit?).ok()?;
-    i64::try_from(budget::own_limit(limit, share)).ok()
+    i64::try_from(budget::own_limit(limit, share_percent(reader, known))).ok()
+}
+
+/// Returns our share of the org's calls: what people chose, else the operator's.
+pub(super) fn share_percent(reader: &Reader, known: &Workspace) -> u64 {
+    known.api_budget_percent.unwrap_or(reader.client.share_percent())
 }
 
 fn wire_state(state: SyncState) -> (WireState, String) {

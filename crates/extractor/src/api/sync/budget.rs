@@ -10,7 +10,7 @@ use tonic::Status;
 use uuid::Uuid;
 
 use super::SyncApi;
-use crate::api::status::own_calls_limit;
+use crate::api::status::{own_calls_limit, share_percent};
 use crate::api::{books, not_found};
 use crate::budget::{self, Known};
 use crate::salesforce::usage::{OrgUsage, Ratio};
@@ -110,7 +110,7 @@ impl SyncApi {
     }
 
     fn share(&self, known: &Workspace) -> u64 {
-        known.api_budget_percent.unwrap_or(self.reader.client.share_percent())
+        share_percent(&self.reader, known)
     }
 
     fn told(&self, known: &Workspace, used: u64) -> ApiBudget {
